@@ -1,0 +1,8 @@
+//! What the loader stands on: many WebSocket clients in one thread, a publisher over HTTP, and what a server process
+//! used meanwhile. `bin/load` runs the scenarios, `bin/bare` is the server they are held against, `bench/run` drives both.
+
+pub mod frames;
+pub mod histogram;
+pub mod process;
+pub mod stamp;
+pub mod trouble;
