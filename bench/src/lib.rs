@@ -1,6 +1,7 @@
 //! What the loader stands on: many WebSocket clients in one thread, a publisher over HTTP, and what a server process
 //! used meanwhile. `bin/load` runs the scenarios, `bin/bare` is the server they are held against, `bench/run` drives both.
 
+pub mod bare;
 pub mod dialect;
 pub mod frames;
 pub mod histogram;
