@@ -2,6 +2,8 @@
 //! used meanwhile. `bin/load` runs the scenarios, `bin/bare` is the server they are held against, `bench/run` drives both.
 
 pub mod bare;
+pub mod client;
+pub mod crowd;
 pub mod dialect;
 pub mod frames;
 pub mod histogram;
