@@ -11,5 +11,6 @@ pub mod payload;
 pub mod process;
 pub mod publisher;
 pub mod request;
+pub mod scenario;
 pub mod stamp;
 pub mod trouble;

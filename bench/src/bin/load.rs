@@ -1,0 +1,59 @@
+//! `load SCENARIO`: runs one scenario against a server and prints its figures as one line of JSON. `bench/run` starts
+//! the servers and calls it; by hand it needs `ulimit -n` above the number of clients.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand};
+use wshub_bench::dialect::Dialect;
+use wshub_bench::process::Process;
+use wshub_bench::scenario::{Server, fanout};
+use wshub_bench::trouble::Trouble;
+
+/// Loads a WebSocket server and prints what it cost, as one line of JSON.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the server listens.
+    #[arg(long)]
+    server: SocketAddr,
+    /// The id of the server's process, whose CPU and memory are read.
+    #[arg(long)]
+    pid: i32,
+    /// What the server speaks.
+    #[arg(long, value_enum, default_value = "wshub")]
+    dialect: Dialect,
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// One message to many clients.
+    Fanout(fanout::Plan),
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(figures) => println!("{figures}"),
+        Err(trouble) => {
+            eprintln!("load: {trouble}");
+            std::process::exit(1);
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
+    let process = Process::new(arguments.pid);
+    let server = Server {
+        address: arguments.server,
+        process,
+        dialect: arguments.dialect,
+    };
+    match &arguments.scenario {
+        Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
+    }
+}
+
+fn told(figures: &impl serde::Serialize) -> Result<serde_json::Value, Trouble> {
+    serde_json::to_value(figures).map_err(|e| Trouble::Io("writing the figures", e.into()))
+}

@@ -1,0 +1,79 @@
+//! One module per question that docs/benchmarks.md answers. Each gathers its clients, works, and returns its figures as
+//! JSON; none judges them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::dialect::Dialect;
+use crate::histogram::Histogram;
+use crate::process::Process;
+use crate::trouble::Trouble;
+
+pub mod fanout;
+
+/// How long nothing may come in before a run gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a crowd rests after it has gathered, before anything is measured.
+const SETTLING: Duration = Duration::from_millis(1500);
+
+/// The server under test.
+#[derive(Clone, Copy)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its process.
+    pub process: Process,
+    /// Its protocol.
+    pub dialect: Dialect,
+}
+
+/// Latencies of one phase, in milliseconds.
+#[derive(Serialize, Debug)]
+pub struct Latency {
+    count: u64,
+    p50_ms: f64,
+    p99_ms: f64,
+    highest_ms: f64,
+}
+
+impl From<&Histogram> for Latency {
+    fn from(histogram: &Histogram) -> Self {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        Latency {
+            count: histogram.count(),
+            p50_ms: ms(histogram.quantile(0.5)),
+            p99_ms: ms(histogram.quantile(0.99)),
+            highest_ms: ms(histogram.highest()),
+        }
+    }
+}
+
+/// Notices when a count stands still.
+struct Progress {
+    seen: u64,
+    at: Instant,
+    what: &'static str,
+}
+
+impl Progress {
+    fn of(what: &'static str) -> Self {
+        Progress {
+            seen: 0,
+            at: Instant::now(),
+            what,
+        }
+    }
+
+    fn check(&mut self, count: u64) -> Result<(), Trouble> {
+        if count != self.seen {
+            self.seen = count;
+            self.at = Instant::now();
+        }
+        if self.at.elapsed() > PATIENCE {
+            return Err(Trouble::Stalled(format!("{} stands at {count}", self.what)));
+        }
+        Ok(())
+    }
+}
