@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, fanout};
+use wshub_bench::scenario::{Server, fanout, users};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -29,6 +29,8 @@ struct Arguments {
 enum Scenario {
     /// One message to many clients.
     Fanout(fanout::Plan),
+    /// Arrays of messages to single users.
+    Users(users::Plan),
 }
 
 fn main() {
@@ -51,6 +53,7 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
     };
     match &arguments.scenario {
         Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
+        Scenario::Users(plan) => told(&users::run(server, plan)?),
     }
 }
 

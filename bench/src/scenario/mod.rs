@@ -12,6 +12,7 @@ use crate::process::Process;
 use crate::trouble::Trouble;
 
 pub mod fanout;
+pub mod users;
 
 /// How long nothing may come in before a run gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
