@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, fanout, users};
+use wshub_bench::scenario::{Server, churn, fanout, users};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -31,6 +31,8 @@ enum Scenario {
     Fanout(fanout::Plan),
     /// Arrays of messages to single users.
     Users(users::Plan),
+    /// Joining and leaving a small and a big room.
+    Churn(churn::Plan),
 }
 
 fn main() {
@@ -54,6 +56,7 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
     match &arguments.scenario {
         Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
         Scenario::Users(plan) => told(&users::run(server, plan)?),
+        Scenario::Churn(plan) => told(&churn::run(server, plan)?),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::histogram::Histogram;
 use crate::process::Process;
 use crate::trouble::Trouble;
 
+pub mod churn;
 pub mod fanout;
 pub mod users;
 
