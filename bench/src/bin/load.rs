@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, churn, fanout, users};
+use wshub_bench::scenario::{Server, churn, fanout, quiet, users};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -33,6 +33,8 @@ enum Scenario {
     Users(users::Plan),
     /// Joining and leaving a small and a big room.
     Churn(churn::Plan),
+    /// Quiet users beside noise.
+    Quiet(quiet::Plan),
 }
 
 fn main() {
@@ -57,6 +59,7 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
         Scenario::Users(plan) => told(&users::run(server, plan)?),
         Scenario::Churn(plan) => told(&churn::run(server, plan)?),
+        Scenario::Quiet(plan) => told(&quiet::run(server, plan)?),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::trouble::Trouble;
 
 pub mod churn;
 pub mod fanout;
+pub mod quiet;
 pub mod users;
 
 /// How long nothing may come in before a run gives up.
