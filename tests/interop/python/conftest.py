@@ -1,0 +1,80 @@
+"""What the tests stand on: a node that many share, nodes of one's own, and people who leave."""
+
+import contextlib
+
+import pytest
+from node import Node
+from people import Person
+from wire import Wire
+
+
+@pytest.fixture(scope="session")
+def shared_node():
+    node = Node()
+    yield node
+    assert node.end() == 0, "the node ends cleanly whatever the tests did to it"
+
+
+@pytest.fixture
+def node(shared_node):
+    """A node that other tests have used before: for what concerns only one's own connections."""
+    assert shared_node.process.poll() is None, f"the node is gone: {''.join(shared_node.said)}"
+    return shared_node
+
+
+@pytest.fixture
+def start():
+    """Starts nodes of the test's own, with settings."""
+    with contextlib.ExitStack() as nodes:
+
+        def start_node(*settings):
+            started = Node(*settings)
+            nodes.callback(started.kill)
+            return started
+
+        yield start_node
+
+
+@pytest.fixture
+def join_hub():
+    """Connects people to a node; each has heard `connected`."""
+    with contextlib.ExitStack() as connections:
+
+        def join(node, user, **options):
+            person = Person(node, user, **options)
+            connections.callback(person.close)
+            person.connected = person.hear("connected")
+            return person
+
+        yield join
+
+
+@pytest.fixture
+def person(node, join_hub):
+    """Connects people to the shared node."""
+    return lambda user, **options: join_hub(node, user, **options)
+
+
+@pytest.fixture
+def dial():
+    """Opens bare TCP connections to a node."""
+    with contextlib.ExitStack() as connections:
+
+        def open_connection(node, **options):
+            wire = Wire(node, **options)
+            connections.callback(wire.close)
+            return wire
+
+        yield open_connection
+
+
+@pytest.fixture
+def wire(node, dial):
+    """A bare connection to the shared node, already a client."""
+
+    def open_client(user="ann", *headers):
+        connection = dial(node)
+        connection.open(user, *headers)
+        return connection
+
+    return open_client

@@ -1,0 +1,76 @@
+"""People on the hub, each with a connection of Python's websockets library."""
+
+import json
+import uuid
+from urllib.parse import urlencode
+
+from node import SECONDS
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+
+class Person:
+    def __init__(self, node, user=None, *, query=None, **options):
+        self.user = user
+        asked = {} if user is None else {"user_id": user}
+        text = urlencode(asked) if query is None else query
+        options = {"ping_interval": None, "compression": None, "proxy": None} | options
+        self.socket = connect(
+            f"ws://127.0.0.1:{node.port}/ws?{text}",
+            max_size=None,
+            open_timeout=SECONDS,
+            close_timeout=SECONDS,
+            **options,
+        )
+        self.connected = None
+
+    def say(self, text):
+        """Sends the text as it is; bytes go in a binary frame."""
+        self.socket.send(text)
+
+    def send(self, type, **fields):  # noqa: A002 - the contract's own word
+        self.say(json.dumps({"type": type, **fields}))
+
+    def hear_text(self):
+        """The next message as it came over the wire."""
+        text = self.socket.recv(timeout=SECONDS)
+        assert isinstance(text, str), "every message of the server is a text frame"
+        return text
+
+    def hear(self, type=None):  # noqa: A002
+        """The next message, which must be of this type where one is named."""
+        message = json.loads(self.hear_text())
+        assert type in (None, message["type"]), message
+        return message
+
+    def hear_error(self, code):
+        message = self.hear("error")
+        assert message["code"] == code, message
+        assert message["error"], "an error says in a sentence what is wrong"
+        return message
+
+    def hear_close(self):
+        """Reads to the end and returns the close code."""
+        try:
+            while True:
+                self.hear()
+        except ConnectionClosed as closed:
+            return closed.rcvd and closed.rcvd.code
+
+    def is_served(self):
+        """True when the connection is alive and nothing else was waiting on it."""
+        self.send("ping")
+        return self.hear() == {"type": "pong"}
+
+    def close(self):
+        self.socket.close()
+
+
+def heard_nothing_else(publisher, *listeners):
+    """True when the very next thing that each listener hears is what the publisher says now.
+
+    One node gives all its clients one order, so whatever was meant for them came before.
+    """
+    marker = str(uuid.uuid4())
+    publisher.send("broadcast", data=marker)
+    return all(listener.hear().get("data") == marker for listener in listeners)
