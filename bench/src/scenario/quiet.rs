@@ -184,8 +184,9 @@ impl Quiet {
         })
     }
 
-    /// Writes to one user after the other at the plan's rate, and waits for all of it. A message is stamped with the
-    /// time it was due, so that a server which holds up the next one isn't forgiven for it.
+    /// Writes to one user after the other at the plan's rate, and waits for all of it. A message is
+    /// stamped when it is handed over, and never waits for an answer to the one before: a server that
+    /// holds things up is charged for it, a wait of this loader that ends a millisecond late is not.
     fn phase(&mut self, plan: &Plan, noisy: bool) -> Result<Heard, Trouble> {
         let Quiet {
             crowd,
@@ -214,7 +215,7 @@ impl Quiet {
         while heard.all.count() < total || heard.noise < expected_noise {
             while sent < total && clock.now() >= due(sent) {
                 request.address(0, &ids[order[*next]]);
-                publisher.ask(request.stamped(due(sent)));
+                publisher.ask(request.stamped(clock.now()));
                 *next = (*next + 1) % order.len();
                 sent += 1;
             }
