@@ -99,7 +99,7 @@ fn rooms_of(number: usize, plan: &Plan) -> Vec<String> {
 fn block(server: Server, plan: &Plan, crowd: &mut Crowd, room: &str) -> Result<f64, Trouble> {
     let join = format!(r#"{{"type":"join","room_id":"{room}"}}"#);
     let leave = format!(r#"{{"type":"leave","room_id":"{room}"}}"#);
-    let bouts = plan.pairs / plan.pairs_at_once;
+    let bouts = (plan.pairs / plan.pairs_at_once).max(1);
     let mut begun = 0;
     let mut answered = vec![0u64; plan.visitors];
     let mut left = 0;
