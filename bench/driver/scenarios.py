@@ -1,0 +1,93 @@
+"""What is run for each scenario: servers in turn, so that a figure is held against one of the
+same minute."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+# Clients: messages with 1 in flight; with 64 in flight of the bare server, of wshub. The bare
+# server pays for each message alone, so few are enough; wshub's are more, to last about as long.
+FANOUT = {1_000: (300, 400, 6_400), 5_000: (60, 128, 1_280), 19_000: (20, 96, 340)}
+ROOM, DEFLATE = 5_000, 5_000
+SMALL, BIG, VISITORS = 10, 10_000, 50
+BROADCAST, SPEECH = (
+    512 * 1024 - 256,
+    64,
+)  # bytes of data; a message of 512 KiB includes its envelope
+
+
+@dataclass(frozen=True)
+class Run:
+    """One server, loaded once."""
+
+    server: str
+    variant: str
+    load: list[str]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A question, and the runs of a round that answer it."""
+
+    told: str
+    runs: Callable[[], Iterator[Run]]
+    clients: int
+
+
+def fanout():
+    for clients, (alone, bare, wshub) in FANOUT.items():
+        for server, many in (("bare", bare), ("wshub", wshub)):
+            yield Run(server, str(clients), spread(clients, alone, many))
+
+
+def room():
+    alone, bare, wshub = FANOUT[ROOM]
+    yield Run("bare", "everybody", spread(ROOM, alone, bare))
+    yield Run("wshub", "room", [*spread(ROOM, alone, wshub), "--room", "everyone"])
+
+
+def deflate():
+    plain = [*spread(DEFLATE, 60, 400), "--size", "1024", "--records"]
+    yield Run("wshub", "off", plain)
+    yield Run("wshub", "on", [*plain, "--deflate"])
+
+
+def users():
+    yield Run("wshub", "many", ["users"])
+    yield Run("wshub", "one", ["users", "--one-each"])
+
+
+def churn():
+    yield Run(
+        "wshub",
+        "rooms",
+        ["churn", *options(small=SMALL, big=BIG, visitors=VISITORS, blocks=3)],
+    )
+
+
+def quiet():
+    for noise, size in (("broadcast", BROADCAST), ("room", SPEECH)):
+        yield Run("wshub", noise, ["quiet", *options(noise=noise, noise_size=size, rounds=1)])
+
+
+def spread(clients, alone, many):
+    return ["fanout", *options(clients=clients, in_flight="1,64", messages=f"{alone},{many}")]
+
+
+def options(**values):
+    return [
+        word for key, value in values.items() for word in (f"--{key.replace('_', '-')}", str(value))
+    ]
+
+
+SCENARIOS = {
+    "fanout": Scenario("a broadcast to 1,000, 5,000 and 19,000 clients", fanout, max(FANOUT)),
+    "room": Scenario("a room message to 5,000 members", room, ROOM),
+    "deflate": Scenario("1 KiB of JSON to 5,000 clients, deflated and not", deflate, DEFLATE),
+    "users": Scenario("arrays of messages to single users", users, 5_000),
+    "churn": Scenario("join and leave in a room of 10 and of 10,000", churn, BIG + VISITORS),
+    "quiet": Scenario("1,000 quiet users beside a big broadcast and a hot room", quiet, 1_100),
+}
+
+
+def most_clients(name):
+    return SCENARIOS[name].clients

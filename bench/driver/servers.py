@@ -1,0 +1,96 @@
+"""Starts a server on core 0, loads it from core 1, and ends it: one run, one figure."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+
+SERVER_CORE, LOADER_CORE = 0, 1
+STARTING, LOADING, ENDING = 15, 240, 10  # seconds
+ADDRESS = re.compile(rb"http://(127\.0\.0\.1:\d+)")
+
+
+class RunFailed(Exception):
+    """A run without a figure; the text says why."""
+
+
+def measure(run, programs, folder):
+    """The figures of one run, as the loader tells them. In `folder` the server works and speaks."""
+    with serving(run, programs, folder) as (pid, address):
+        command = [
+            programs["load"],
+            "--server",
+            address,
+            "--pid",
+            str(pid),
+            "--dialect",
+            run.server,
+        ]
+        try:
+            load = subprocess.run(
+                [*command, *run.load],
+                capture_output=True,
+                text=True,
+                timeout=LOADING,
+                preexec_fn=on_core(LOADER_CORE),
+            )
+        except subprocess.TimeoutExpired:
+            raise RunFailed(f"the loader took over {LOADING} s") from None
+    if load.returncode != 0:
+        raise RunFailed(f"{load.stderr.strip()}\nthe server said:\n{last_words(folder)}")
+    return json.loads(load.stdout)
+
+
+@contextlib.contextmanager
+def serving(run, programs, folder):
+    """A server of its own: a free port, none of the caller's configuration."""
+    arguments = {
+        "bare": ["127.0.0.1:0"],
+        "wshub": ["serve", "--listen", "127.0.0.1:0", "--shards", "1"],
+    }
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("WSHUB_")}
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [programs[run.server], *arguments[run.server]],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=clean,
+            preexec_fn=on_core(SERVER_CORE),
+        )
+    try:
+        address = listening(process, folder)
+        time.sleep(0.3)  # What starting costs isn't what a connection costs.
+        yield process.pid, address
+    finally:
+        end(process)
+
+
+def listening(process, folder):
+    deadline = time.monotonic() + STARTING
+    while time.monotonic() < deadline and process.poll() is None:
+        found = ADDRESS.search((folder / "said").read_bytes())
+        if found:
+            return found[1].decode()
+        time.sleep(0.05)
+    raise RunFailed(f"the server printed no address:\n{last_words(folder)}")
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def on_core(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+def last_words(folder):
+    return "\n".join((folder / "said").read_text(errors="replace").splitlines()[-8:])

@@ -1,0 +1,206 @@
+"""Draws the table of docs/benchmarks.md from the raw figures: ratios within a round, then the
+median of the rounds."""
+
+import json
+import statistics
+from dataclasses import dataclass
+
+BEGIN = "<!-- figures: drawn by bench/run, not by hand -->"
+END = "<!-- end of figures -->"
+FANOUT_CLIENTS = (1_000, 5_000, 19_000)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: a value of each round, and the project's goal for the median, if there is one."""
+
+    figure: str
+    values: list
+    unit: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def drawn(self):
+        middle = statistics.median(self.values)
+        span = f"{number(min(self.values))}–{number(max(self.values))}"
+        measured = f"**{number(middle)}**{self.unit} ({span})"
+        return f"| {self.figure} | {self.goal()} | {measured} | {self.verdict(middle)} |"
+
+    def goal(self):
+        if self.at_most is not None:
+            return f"at most {self.at_most:,g}{self.unit}"
+        if self.at_least is not None:
+            return f"at least {self.at_least:,g}{self.unit}"
+        return "–"
+
+    def verdict(self, middle):
+        if self.at_most is not None:
+            return "met" if middle <= self.at_most else "**missed**"
+        if self.at_least is not None:
+            return "met" if middle >= self.at_least else "**missed**"
+        return "–"
+
+
+def number(value):
+    """Three figures that count, thousands apart."""
+    decimals = {value < 1: 3, 1 <= value < 10: 2, 10 <= value < 100: 1}.get(True, 0)
+    return f"{value:,.{decimals}f}"
+
+
+def redraw(page, raw):
+    """Replaces what stands between the markers of the page."""
+    runs = {path.stem: lines_of(path) for path in sorted(raw.glob("*.jsonl"))}
+    text = page.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page.name} has lost its markers {BEGIN} and {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{drawn(runs)}\n{END}{after}")
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines() if line]
+
+
+def drawn(runs):
+    rows = [
+        row.drawn() for name, of in ROWS.items() if runs.get(name) for row in of(Rounds(runs[name]))
+    ]
+    table = ["| figure | goal | median (lowest–highest) | |", "| --- | --- | --- | --- |", *rows]
+    around = [circumstances(name, runs[name]) for name in ROWS if runs.get(name)]
+    if not rows:
+        return "Nothing has been measured yet.\n"
+    return "\n".join([*table, "", *around]) + "\n"
+
+
+def circumstances(name, lines):
+    first = lines[0]
+    rounds = max(line["round"] for line in lines)
+    return (
+        f"- `{name}`: {rounds} rounds, {first['date']}, commit `{first['commit']}`, "
+        f"{first['kernel']}, {first['cpu']}, rustc {first['rustc']}"
+    )
+
+
+class Rounds:
+    """The lines of one scenario, by round."""
+
+    def __init__(self, lines):
+        self.lines = lines
+        self.numbers = sorted({line["round"] for line in lines})
+
+    def figures(self, number, server, variant):
+        for line in self.lines:
+            if (line["round"], line["server"], line["variant"]) == (number, server, variant):
+                return line["figures"]
+        raise KeyError(f"round {number} has no run of {server} {variant}")
+
+    def each(self, server, variant, pick):
+        """One value of each round."""
+        return [pick(self.figures(number, server, variant)) for number in self.numbers]
+
+    def ratios(self, over, under, pick):
+        """Of each round the value of the run `over` in parts of that of the run `under`."""
+        pairs = zip(self.each(*over, pick), self.each(*under, pick), strict=True)
+        return [one / other for one, other in pairs]
+
+
+def cpu(in_flight):
+    def pick(figures):
+        found = [p for p in figures["phases"] if p["in_flight"] == in_flight]
+        return found[0]["cpu_us_per_delivery"]
+
+    return pick
+
+
+def fanout(rounds):
+    by_clients = {}
+    for clients in FANOUT_CLIENTS:
+        wshub, bare = ("wshub", str(clients)), ("bare", str(clients))
+        by_clients[clients] = {w: rounds.ratios(wshub, bare, cpu(w)) for w in (1, 64)}
+    for in_flight, goal in ((1, 1.10), (64, 0.045)):
+        for clients in FANOUT_CLIENTS:
+            figure = f"broadcast to {clients:,}, {in_flight} in flight: CPU, × the bare kernel's"
+            yield Row(figure, by_clients[clients][in_flight], at_most=goal)
+    apart = [
+        max(ratios) / min(ratios)
+        for ratios in zip(*(by_clients[c][1] for c in FANOUT_CLIENTS), strict=True)
+    ]
+    yield Row(
+        "the ratios with 1 in flight: highest ÷ lowest of the three counts", apart, at_most=1.10
+    )
+    for server in ("bare", "wshub"):
+        for in_flight in (1, 64):
+            figure = f"broadcast to 5,000, {in_flight} in flight: CPU per delivery, {server}"
+            yield Row(figure, rounds.each(server, "5000", cpu(in_flight)), " µs")
+    for clients in FANOUT_CLIENTS[1:]:
+        idle = rounds.each("wshub", str(clients), lambda figures: figures["idle_bytes"])
+        yield Row(f"an idle connection, of {clients:,}: own memory", idle, " bytes", at_most=512)
+    connect = rounds.each("wshub", "5000", lambda figures: figures["connect_cpu_us"])
+    yield Row(
+        "a connection, of 5,000: CPU to accept, upgrade and greet", connect, " µs", at_most=50
+    )
+
+
+def room(rounds):
+    for in_flight in (1, 64):
+        ratios = rounds.ratios(("wshub", "room"), ("bare", "everybody"), cpu(in_flight))
+        yield Row(f"room message to 5,000, {in_flight} in flight: CPU, × the bare kernel's", ratios)
+
+
+def deflate(rounds):
+    for in_flight in (1, 64):
+        for figures in rounds.each("wshub", "on", lambda figures: figures["phases"]):
+            if any(phase["deflated"] != phase["delivered"] for phase in figures):
+                raise SystemExit("deflate: some messages came undeflated, so there is no figure")
+        ratios = rounds.ratios(("wshub", "on"), ("wshub", "off"), cpu(in_flight))
+        figure = f"1 KiB of JSON to 5,000, {in_flight} in flight: CPU deflated, × plain"
+        yield Row(figure, ratios, at_most=1.3)
+
+
+def users(rounds):
+    goals = {"many": 200_000, "one": 90_000}
+    told = {"many": "20,000 outstanding", "one": "at most one outstanding each"}
+    for variant, goal in goals.items():
+        received = rounds.each("wshub", variant, lambda figures: figures["received_per_s"])
+        figure = f"messages to single users of 5,000, {told[variant]}: received"
+        yield Row(figure, received, "/s", at_least=goal)
+    for variant in goals:
+        share = rounds.each("wshub", variant, lambda figures: figures["cpu_us_per_message"])
+        yield Row(f"the same, {told[variant]}: CPU per message", share, " µs")
+
+
+def churn(rounds):
+    ratios = rounds.each("wshub", "rooms", lambda figures: figures["ratio"])
+    yield Row("join and leave in a room of 10,000: CPU, × a room of 10", ratios, at_most=1.10)
+    pair = rounds.each("wshub", "rooms", lambda figures: figures["big_cpu_us_per_pair"])
+    yield Row("join and leave in a room of 10,000: CPU per pair", pair, " µs")
+
+
+def quiet(rounds):
+    told = {"broadcast": "one 512 KiB broadcast", "room": "a hot room"}
+    for variant, noise in told.items():
+        ratio = rounds.each("wshub", variant, lambda figures: figures["ratio"])
+        yield Row(f"p99 of 1,000 quiet users beside {noise}, × without", ratio, at_most=3)
+    worst = rounds.each("wshub", "broadcast", lambda figures: figures["ratio_first_second"])
+    yield Row("the same in the second after that broadcast, which they get too", worst)
+    for phase in ("calm", "noisy"):
+        yield Row(
+            f"p99 of the quiet users, the room {phase}",
+            rounds.each("wshub", "room", p99(phase)),
+            " ms",
+        )
+
+
+def p99(phase):
+    return lambda figures: figures["rounds"][0][phase]["p99_ms"]
+
+
+ROWS = {
+    "fanout": fanout,
+    "room": room,
+    "deflate": deflate,
+    "users": users,
+    "churn": churn,
+    "quiet": quiet,
+}
