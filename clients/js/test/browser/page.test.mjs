@@ -7,8 +7,8 @@ import { after, before, test } from "node:test";
 
 import { chromium } from "playwright-core";
 
-import { HubProcess } from "./hub_process.mjs";
-import { PageUnderTest } from "./page_under_test.mjs";
+import { HubProcess } from "./hub_process.js";
+import { PageUnderTest } from "./page_under_test.js";
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; " +
