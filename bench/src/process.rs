@@ -27,6 +27,13 @@ impl Process {
         Process { pid }
     }
 
+    /// The process that asks.
+    pub fn own() -> Self {
+        Process {
+            pid: std::process::id().cast_signed(),
+        }
+    }
+
     /// Microseconds of CPU since it began, of all its threads, ended ones too. The clock of the scheduler, not of ticks:
     /// a run of a second would else be wrong by a percent.
     pub fn cpu_us(self) -> Result<f64, Trouble> {
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn ones_own_use_can_be_read() {
-        let own = Process::new(std::process::id().cast_signed());
+        let own = Process::own();
         assert!(own.cpu_us().expect("the clock of a living process") > 0.0);
         assert!(
             own.memory()

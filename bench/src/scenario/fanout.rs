@@ -221,7 +221,7 @@ mod tests {
         std::thread::spawn(move || crate::bare::serve(listener));
         Server {
             address,
-            process: Process::new(std::process::id().cast_signed()),
+            process: Process::own(),
             dialect: Dialect::Bare,
         }
     }

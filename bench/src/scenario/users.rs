@@ -10,6 +10,7 @@ use crate::crowd::{Crowd, publisher_token};
 use crate::dialect::{Audience, user};
 use crate::histogram::Histogram;
 use crate::payload::Payload;
+use crate::process::Process;
 use crate::publisher::Publisher;
 use crate::request::Request;
 use crate::stamp::Clock;
@@ -51,6 +52,8 @@ pub struct Figures {
     received_per_s: f64,
     cpu_us_per_message: f64,
     server_cpu_share: f64,
+    /// Near 1 the loader is what bounds the figure.
+    loader_cpu_share: f64,
     latency: Latency,
 }
 
@@ -153,7 +156,9 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
     work(&mut flow, 1.0)?;
     flow.latencies = Histogram::default();
     let (cpu, before, start) = (server.process.cpu_us()?, flow.received, Instant::now());
+    let loader = Process::own().cpu_us()?;
     work(&mut flow, plan.seconds)?;
+    let loader = Process::own().cpu_us()? - loader;
     let (cpu, received, wall) = (
         server.process.cpu_us()? - cpu,
         flow.received - before,
@@ -167,6 +172,7 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
         received_per_s: received as f64 / wall,
         cpu_us_per_message: cpu / received as f64,
         server_cpu_share: cpu / (wall * 1e6),
+        loader_cpu_share: loader / (wall * 1e6),
         latency: Latency::from(&flow.latencies),
     };
     let mut progress = Progress::of("received messages");
