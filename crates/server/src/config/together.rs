@@ -1,0 +1,63 @@
+//! Values that are fine alone and not together.
+
+use super::error::ConfigError;
+use super::resolved::Resolved;
+
+/// Checks what only the whole configuration can tell.
+pub(super) fn check(resolved: &Resolved) -> Result<(), ConfigError> {
+    let sentence = no_trust_in_strangers(resolved)
+        .or_else(|| time_to_answer_a_ping(resolved))
+        .or_else(|| room_for_one_message(resolved));
+    sentence.map_or(Ok(()), |sentence| Err(ConfigError::Together { sentence }))
+}
+
+/// In `trusted` mode whoever reaches the port is whoever they say they are.
+fn no_trust_in_strangers(resolved: &Resolved) -> Option<String> {
+    let super::AuthMode::Trusted = resolved.config.auth.mode;
+    let address = resolved.config.listen.beyond_loopback()?;
+    if resolved.config.auth.trust_network {
+        return None;
+    }
+    let listen = resolved.describe("listen");
+    Some(format!(
+        "{listen}: with auth.mode = \"trusted\" anybody who reaches {address} can be any user; \
+         listen on 127.0.0.1:{} instead, or set auth.trust_network = true behind a proxy that authenticates",
+        address.port()
+    ))
+}
+
+fn time_to_answer_a_ping(resolved: &Resolved) -> Option<String> {
+    let heartbeat = &resolved.config.heartbeat;
+    if heartbeat.interval < heartbeat.timeout {
+        return None;
+    }
+    let (interval, timeout) = (
+        resolved.describe("heartbeat.interval"),
+        resolved.describe("heartbeat.timeout"),
+    );
+    Some(format!(
+        "{interval} must be shorter than {timeout}: a ping needs time to be answered"
+    ))
+}
+
+/// A bound that the largest message doesn't fit into would refuse it somewhere further in, where
+/// the sender is told something else.
+fn room_for_one_message(resolved: &Resolved) -> Option<String> {
+    let (limits, log) = (&resolved.config.limits, &resolved.config.log);
+    let bounds = [
+        ("limits.queue_bytes", limits.queue_bytes),
+        ("limits.partial_bytes", limits.partial_bytes),
+        ("limits.inbox_bytes", limits.inbox_bytes),
+        ("log.bytes", log.bytes),
+    ];
+    let (key, _) = bounds
+        .into_iter()
+        .find(|(_, bytes)| *bytes < limits.message_bytes)?;
+    let (bound, message) = (
+        resolved.describe(key),
+        resolved.describe("limits.message_bytes"),
+    );
+    Some(format!(
+        "{bound} must not be less than {message}: one message has to fit"
+    ))
+}
