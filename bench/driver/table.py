@@ -8,6 +8,7 @@ from dataclasses import dataclass
 BEGIN = "<!-- figures: drawn by bench/run, not by hand -->"
 END = "<!-- end of figures -->"
 FANOUT_CLIENTS = (1_000, 5_000, 19_000)
+GOAL_CLIENTS = 5_000  # what the goals of the ratios speak of
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def fanout(rounds):
     for in_flight, goal in ((1, 1.10), (64, 0.045)):
         for clients in FANOUT_CLIENTS:
             figure = f"broadcast to {clients:,}, {in_flight} in flight: CPU, × the bare kernel's"
-            yield Row(figure, by_clients[clients][in_flight], at_most=goal)
+            at_most = goal if clients == GOAL_CLIENTS else None
+            yield Row(figure, by_clients[clients][in_flight], at_most=at_most)
     apart = [
         max(ratios) / min(ratios)
         for ratios in zip(*(by_clients[c][1] for c in FANOUT_CLIENTS), strict=True)
