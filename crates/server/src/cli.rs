@@ -235,7 +235,8 @@ impl EchoArgs {
             inbox_bytes: 1024 * MIB,
             ..Limits::default()
         };
-        // Suites look at compression with small messages too.
+        // Suites look at compression with small messages too, and speak over one connection at a
+        // time: one shard then has all the room.
         let compression = Compression {
             threshold: 0,
             ..Compression::default()
@@ -243,6 +244,7 @@ impl EchoArgs {
         Ok(EchoConfig {
             config: Config {
                 listen,
+                shards: 1,
                 limits,
                 compression,
                 ..Config::default()

@@ -354,6 +354,27 @@ fn every_bound_of_bytes_has_room_for_one_message() {
 }
 
 #[test]
+fn what_the_shards_share_has_room_for_a_message_in_each() {
+    let with_shards = |shards: usize| {
+        let operator = operator()
+            .set("limits.inbox_bytes=2MiB")
+            .set("limits.message_bytes=1MiB");
+        operator.set(&format!("shards={shards}"))
+    };
+    assert_eq!(with_shards(2).runs().shards, 2);
+    let told = with_shards(3).hears();
+    assert!(
+        told.contains("shards = 3 (--set shards) times limits.message_bytes"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_defaults_go_together_on_the_largest_machine() {
+    assert_eq!(operator().set("shards=128").runs().shards, 128);
+}
+
+#[test]
 fn origins_are_written_as_browsers_send_them() {
     let origins = |list: &str| operator().set(&format!("auth.allowed_origins={list}"));
     for good in [

@@ -41,23 +41,28 @@ fn time_to_answer_a_ping(resolved: &Resolved) -> Option<String> {
 }
 
 /// A bound that the largest message doesn't fit into would refuse it somewhere further in, where
-/// the sender is told something else.
+/// the sender is told something else. What the shards share is divided among them.
 fn room_for_one_message(resolved: &Resolved) -> Option<String> {
     let (limits, log) = (&resolved.config.limits, &resolved.config.log);
+    let shards = resolved.config.shards;
     let bounds = [
-        ("limits.queue_bytes", limits.queue_bytes),
-        ("limits.partial_bytes", limits.partial_bytes),
-        ("limits.inbox_bytes", limits.inbox_bytes),
-        ("log.bytes", log.bytes),
+        ("limits.queue_bytes", limits.queue_bytes, 1),
+        ("limits.partial_bytes", limits.partial_bytes, shards),
+        ("limits.inbox_bytes", limits.inbox_bytes, shards),
+        ("log.bytes", log.bytes, 1),
     ];
-    let (key, _) = bounds
-        .into_iter()
-        .find(|(_, bytes)| *bytes < limits.message_bytes)?;
+    let too_small = |bound: &(&str, usize, usize)| bound.1 / bound.2 < limits.message_bytes;
+    let (key, _, sharers) = bounds.into_iter().find(too_small)?;
     let (bound, message) = (
         resolved.describe(key),
         resolved.describe("limits.message_bytes"),
     );
-    Some(format!(
-        "{bound} must not be less than {message}: one message has to fit"
-    ))
+    Some(match sharers {
+        1 => format!("{bound} must not be less than {message}: one message has to fit"),
+        _ => format!(
+            "{bound} must not be less than {} times {message}: one message has to fit into the share \
+             of each shard",
+            resolved.describe("shards"),
+        ),
+    })
 }
