@@ -5,7 +5,7 @@
 //! number is told later. Outside text (a user id, an error of a peer) can't start a line or pass
 //! for a field: the format escapes it. So that an attack can't fill the disk either, each kind of
 //! trouble has one line per ten seconds ([`Troubles`]) and what goes well is summed up
-//! ([`Summary::line_since`]).
+//! ([`Counters::summary`]).
 
 mod filter;
 mod line;
@@ -25,7 +25,7 @@ use tracing_subscriber::registry;
 
 pub use filter::{FilterError, LogFilter};
 pub use line::one_line;
-pub use summary::{SUMMARY_EVERY, Summary};
+pub use summary::{Counters, SUMMARY_EVERY};
 pub use troubles::{Admission, Overdue, TROUBLE_EVERY, Troubles};
 
 use line::LineFormat;

@@ -8,7 +8,7 @@ pub const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
 /// What a node has counted from its start on, read at one moment. Only `connected` goes down again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct Counters {
     /// Connections there are now.
     pub connected: u64,
     /// Connections that were sent `connected`.
@@ -33,11 +33,11 @@ pub struct Summary {
     pub not_accepted: u64,
 }
 
-impl Summary {
+impl Counters {
     /// The line for what happened since `before`, or `None` where nothing did. A node whose clients
     /// are all quiet says nothing at all.
     #[must_use]
-    pub fn line_since(&self, before: &Self) -> Option<String> {
+    pub fn summary(&self, before: &Self) -> Option<String> {
         // A counter that went back is a bug elsewhere; a log line is no place to panic about it.
         let always = [
             (self.opened.saturating_sub(before.opened), "opened"),
@@ -96,24 +96,24 @@ mod tests {
 
     #[test]
     fn a_node_with_quiet_clients_says_nothing() {
-        let quiet = Summary {
+        let quiet = Counters {
             connected: 5000,
             opened: 9000,
             closed: 4000,
-            ..Summary::default()
+            ..Counters::default()
         };
-        assert_eq!(quiet.line_since(&quiet), None);
+        assert_eq!(quiet.summary(&quiet), None);
     }
 
     #[test]
     fn a_busy_node_says_what_changed() {
-        let before = Summary {
+        let before = Counters {
             connected: 2,
             opened: 2,
             messages_in: 10,
-            ..Summary::default()
+            ..Counters::default()
         };
-        let after = Summary {
+        let after = Counters {
             connected: 3,
             opened: 4,
             closed: 1,
@@ -122,21 +122,21 @@ mod tests {
             ..before
         };
         assert_eq!(
-            after.line_since(&before).as_deref(),
+            after.summary(&before).as_deref(),
             Some("3 connected, 2 opened, 1 closed, 5 messages in, 45 out")
         );
     }
 
     #[test]
     fn trouble_is_told_where_there_was_some() {
-        let before = Summary::default();
-        let after = Summary {
+        let before = Counters::default();
+        let after = Counters {
             too_slow: 2,
             refused_messages: 1,
             ..before
         };
         assert_eq!(
-            after.line_since(&before).as_deref(),
+            after.summary(&before).as_deref(),
             Some(
                 "0 connected, 0 opened, 0 closed, 0 messages in, 0 out, 1 messages refused, 2 too slow"
             )
@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn a_counter_that_went_back_is_no_reason_to_die() {
-        let before = Summary {
+        let before = Counters {
             messages_out: 7,
-            ..Summary::default()
+            ..Counters::default()
         };
-        assert_eq!(Summary::default().line_since(&before), None);
+        assert_eq!(Counters::default().summary(&before), None);
     }
 }
