@@ -26,7 +26,7 @@ use tracing_subscriber::registry;
 pub use filter::{FilterError, LogFilter};
 pub use line::one_line;
 pub use summary::{Counters, SUMMARY_EVERY};
-pub use troubles::{Admission, Overdue, TROUBLE_EVERY, Troubles};
+pub use troubles::{Admission, MoreLikeIt, Overdue, TROUBLE_EVERY, Troubles};
 
 use line::LineFormat;
 use writer::LineBuffer;
