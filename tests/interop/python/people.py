@@ -1,5 +1,6 @@
 """People on the hub, each with a connection of Python's websockets library."""
 
+import contextlib
 import json
 import uuid
 from urllib.parse import urlencode
@@ -15,12 +16,11 @@ class Person:
         asked = {} if user is None else {"user_id": user}
         text = urlencode(asked) if query is None else query
         options = {"ping_interval": None, "compression": None, "proxy": None} | options
-        self.socket = connect(
-            f"ws://127.0.0.1:{node.port}/ws?{text}",
-            max_size=None,
-            open_timeout=SECONDS,
-            close_timeout=SECONDS,
-            **options,
+        address = f"ws://127.0.0.1:{node.port}/ws?{text}"
+        timeouts = {"open_timeout": SECONDS, "close_timeout": SECONDS}
+        self.stay = contextlib.ExitStack()
+        self.socket = self.stay.enter_context(
+            connect(address, max_size=None, **timeouts, **options)
         )
         self.connected = None
 
@@ -63,7 +63,7 @@ class Person:
         return self.hear() == {"type": "pong"}
 
     def close(self):
-        self.socket.close()
+        self.stay.close()
 
 
 def heard_nothing_else(publisher, *listeners):

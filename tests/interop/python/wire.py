@@ -4,6 +4,7 @@ import base64
 import os
 import socket
 import struct
+import zlib
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -18,6 +19,13 @@ class Frame:
     payload: bytes
     fin: bool
     reserved: int
+
+    @property
+    def text(self):
+        """The payload, inflated where the frame says that it is compressed."""
+        if self.reserved != 4:
+            return self.payload
+        return zlib.decompressobj(wbits=-15).decompress(self.payload + b"\x00\x00\xff\xff")
 
     @property
     def code(self):
@@ -89,7 +97,7 @@ class Wire:
         head = self.read_head()
         assert head.startswith("HTTP/1.1 101 "), head
         connected = self.read_frame()
-        assert b'"connected"' in connected.payload, connected
+        assert b'"connected"' in connected.text, connected
         return head
 
     def send(self, data):
@@ -160,7 +168,7 @@ class Wire:
 
     def is_served(self):
         self.send(frame(TEXT, b'{"type":"ping"}'))
-        return self.read_until(TEXT).payload == b'{"type":"pong"}'
+        return self.read_until(TEXT).text == b'{"type":"pong"}'
 
     def close(self):
         self.socket.close()

@@ -1,0 +1,40 @@
+/**
+ * One node: the real binary, started on a port of the system's choice and ended by its process.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const BINARY =
+  process.env.WSHUB_BIN ?? fileURLToPath(new URL("../../../target/release/wshub", import.meta.url));
+
+/** Starts a node; resolves once it has said its address. */
+export async function startNode() {
+  const child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0"], { cwd: tmpdir() });
+  const port = await new Promise((resolve, reject) => {
+    let said = "";
+    // Both streams are read on after the address was found: a full pipe would hold up the node.
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (bytes) => {
+        said += bytes;
+        const found = said.match(/http:\/\/127\.0\.0\.1:(\d+)\//);
+        if (found) resolve(found[1]);
+      });
+    }
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`${BINARY} ended with ${code}: ${said}`)));
+  });
+  return { socketAddress: `ws://127.0.0.1:${port}/ws`, end: () => end(child) };
+}
+
+/** Asks the node to end; resolves to its exit code. */
+async function end(child) {
+  const exit = once(child, "exit", { signal: AbortSignal.timeout(30_000) });
+  child.kill("SIGTERM");
+  try {
+    return (await exit)[0];
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
