@@ -9,11 +9,11 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::CloseCode;
 
-/// What a sync flush ends with; the sender cuts it off and the receiver appends it again.
+/// What a sync flush ends with; the sender cuts it off (RFC 7692 section 7.2.1).
 const FLUSH_TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-/// An empty final block. Behind the flush tail it tells a whole message from a cut one: the stream
-/// ends right there only if the tail was read as a tail, not as part of a block left open.
-const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
+/// The tail as the receiver appends it, with an empty final block behind it, which tells a whole
+/// message from one that was cut: the stream ends right there only if the tail was read as a tail.
+const APPENDED: [u8; 6] = [0x00, 0x00, 0xff, 0xff, 0x03, 0x00];
 /// How much room each further call of the compressor gets at least. zlib asks for more than six
 /// bytes, or it may repeat a flush that just fitted.
 const ROOM: usize = 64;
@@ -138,11 +138,10 @@ impl Inflater {
         if self.feed(deflated, &mut left, out)? {
             return Ok(());
         }
-        let [a, b, c, d] = FLUSH_TAIL;
-        let [e, f] = FINAL_BLOCK;
-        match self.feed(&[a, b, c, d, e, f], &mut left, out)? {
-            true => Ok(()),
-            false => Err(InflateError::Corrupt),
+        // What is appended holds nothing of the message: if it makes a byte, the payload was cut.
+        match self.feed(&APPENDED, &mut 0, out) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(InflateError::Corrupt),
         }
     }
 
@@ -323,6 +322,15 @@ mod tests {
                 Err(InflateError::Corrupt),
                 "at {end}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_receiver_appends_does_not_complete_a_message() {
+        let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, b'H'];
+        let final_block = [0x0b, 0x7c, 0x25, 0xdd, 0xf0, 0x7c];
+        for deflated in [stored, final_block] {
+            assert_eq!(inflate(&deflated, 1_000), Err(InflateError::Corrupt));
         }
     }
 
