@@ -1,0 +1,6 @@
+//! The front against real sockets: what the contract's § HTTP and § Connecting promise of it.
+
+mod descriptors;
+mod limits;
+mod requests;
+mod world;
