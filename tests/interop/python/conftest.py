@@ -27,8 +27,8 @@ def start():
     """Starts nodes of the test's own, with settings."""
     with contextlib.ExitStack() as nodes:
 
-        def start_node(*settings):
-            started = Node(*settings)
+        def start_node(*settings, **limits):
+            started = Node(*settings, **limits)
             nodes.callback(started.kill)
             return started
 

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -38,17 +39,20 @@ def environment():
 
 
 class Node:
-    def __init__(self, *settings, verb="serve"):
+    def __init__(self, *settings, files=None):
+        """Starts it with these settings, and with room for so many files where a number is named."""
         self.folder = tempfile.TemporaryDirectory()
         arguments = [part for setting in settings for part in ("--set", setting)]
         self.process = subprocess.Popen(
-            [BINARY, verb, "--listen", "127.0.0.1:0", *arguments],
+            [BINARY, "serve", "--listen", "127.0.0.1:0", *arguments],
             cwd=self.folder.name,
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=files
+            and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))),
         )
         self.said = []
         self.lines = queue.Queue()

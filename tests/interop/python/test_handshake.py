@@ -131,6 +131,17 @@ def test_stalled_handshakes_delay_nobody(start, dial, join_hub):
     assert all(connection.ends() for connection in stalled)
 
 
+def test_more_connections_than_files_harm_nobody_who_is_there(start, dial, join_hub):
+    node = start("limits.handshake_timeout=3s", files=128)
+    ann = join_hub(node, "ann")
+    too_many = [dial(node) for _ in range(180)]
+    assert ann.is_served()
+    for connection in too_many:
+        connection.close()
+    assert join_hub(node, "bob").is_served(), "there is room again"
+    assert ann.is_served()
+
+
 def test_a_client_that_sent_nothing_after_its_handshake_stays(start, join_hub, dial):
     node = start("limits.handshake_timeout=1s")
     quiet = join_hub(node, "ann")
