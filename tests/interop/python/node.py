@@ -40,7 +40,7 @@ def environment():
 
 class Node:
     def __init__(self, *settings, files=None):
-        """Starts it with these settings, and with room for so many files where a number is named."""
+        """Starts it with these settings; `files` is how many it may have open."""
         self.folder = tempfile.TemporaryDirectory()
         arguments = [part for setting in settings for part in ("--set", setting)]
         self.process = subprocess.Popen(
