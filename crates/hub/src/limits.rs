@@ -1,0 +1,56 @@
+//! Every limit of the core, named with its unit. What reaches one is refused, dropped or closed for a counted reason.
+
+/// What one shard allows. The defaults are those of the configuration.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest client message, in bytes after inflating.
+    pub message_bytes: usize,
+    /// Messages that may wait behind a socket that takes no more.
+    pub queue_messages: u32,
+    /// Bytes that may wait behind a socket that takes no more.
+    pub queue_bytes: usize,
+    /// Half-received messages of all this shard's connections together, in bytes.
+    pub partial_bytes: usize,
+    /// Connections of one user.
+    pub connections_per_user: u32,
+    /// Rooms of one connection.
+    pub rooms_per_connection: u32,
+    /// A ping goes out this often, in milliseconds.
+    pub heartbeat_interval_ms: u64,
+    /// A connection without a frame for this long is gone, in milliseconds.
+    pub heartbeat_timeout_ms: u64,
+    /// A socket that takes nothing for this long is given up, in milliseconds.
+    pub write_timeout_ms: u64,
+    /// Messages shorter than this are not worth compressing, in bytes.
+    pub compress_from_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 512 * 1024,
+            queue_messages: 256,
+            queue_bytes: 1024 * 1024,
+            partial_bytes: 256 * 1024 * 1024,
+            connections_per_user: 1000,
+            rooms_per_connection: 1000,
+            heartbeat_interval_ms: 50_000,
+            heartbeat_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
+            compress_from_bytes: 200,
+        }
+    }
+}
+
+/// How long a closing connection may take to say good-bye, in milliseconds: long enough for a slow link's round trip,
+/// short enough that a silent peer soon frees its descriptor.
+pub const CLOSE_MS: u64 = 2_000;
+/// How long a connection that was too slow may take for its close frame, in milliseconds: it has shown that it doesn't
+/// read, and the contract has it gone within a second.
+pub const EVICT_MS: u64 = 800;
+/// What one connection may be written in one go, in bytes, before others have their turn: large enough that a full
+/// socket buffer is filled at once, small enough that a large message doesn't hold up a shard.
+pub const WRITE_BYTES_PER_TURN: usize = 256 * 1024;
+/// A connection that was written to within this many milliseconds is busy: it waits behind those that weren't, so that
+/// a hot room doesn't hold up a quiet user (the sparse-flow rule of FQ-CoDel, RFC 8290 section 4.2).
+pub const BUSY_MS: u64 = 20;
