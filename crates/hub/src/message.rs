@@ -1,0 +1,223 @@
+//! What moves between the parts: publications into the log, messages out of it, and what waits in a shard's inbox.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use wshub_protocol::client_message::{Publish, Target};
+use wshub_protocol::deflate::Deflater;
+use wshub_protocol::extensions::Deflate;
+use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, UserId};
+
+use crate::shard::Token;
+use crate::tail::Room;
+
+/// A message on its way into the log.
+#[derive(Debug)]
+pub struct Publication {
+    /// What is to be said, and to whom.
+    pub publish: Publish,
+    /// The sender's user id; empty for what came by HTTP.
+    pub from: String,
+}
+
+/// What became of a publication that is in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The publisher's id, or the one that was given.
+    pub id: String,
+    /// Its place.
+    pub cursor: Cursor,
+}
+
+/// Why a publication is not in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The code of the contract.
+    pub code: ErrorCode,
+    /// A sentence that says what to do.
+    pub sentence: &'static str,
+}
+
+/// The answer to a publication.
+pub type Outcome = Result<Published, Refused>;
+
+/// The sort of a message, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// For every connection.
+    Broadcast,
+    /// For the connections of some users.
+    User,
+    /// For the connections in a room.
+    Room,
+}
+
+impl Kind {
+    /// All of them, in the order of [`Kind::index`].
+    pub const ALL: [Self; 3] = [Self::Broadcast, Self::User, Self::Room];
+
+    /// The sort of message that has such a target.
+    #[must_use]
+    pub fn of(target: &Target) -> Self {
+        match target {
+            Target::Everybody => Self::Broadcast,
+            Target::Users(_) => Self::User,
+            Target::Room(_) => Self::Room,
+        }
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broadcast => "broadcast",
+            Self::User => "user",
+            Self::Room => "room",
+        }
+    }
+
+    /// Its place in an array of counters.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A message as it stands in the log: encoded once, shared by all its receivers.
+#[derive(Debug)]
+pub struct Message {
+    /// Whom it is for.
+    pub target: Target,
+    /// Its place in the log.
+    pub offset: Offset,
+    /// Its frame as written to a socket.
+    pub frame: Frame,
+}
+
+/// A text frame that many connections are written: its bytes, and on demand its compressed bytes.
+#[derive(Debug)]
+pub struct Frame {
+    plain: Box<[u8]>,
+    text_at: usize,
+    compressed: OnceLock<Option<Box<[u8]>>>,
+}
+
+impl Frame {
+    /// The frame of one JSON text.
+    #[must_use]
+    pub fn text(json: &[u8]) -> Self {
+        let plain = frame::encode(Opcode::Text, false, json);
+        Self {
+            text_at: plain.len() - json.len(),
+            plain,
+            compressed: OnceLock::new(),
+        }
+    }
+
+    /// The bytes to write uncompressed.
+    #[must_use]
+    pub fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
+    /// The bytes for a connection that agreed on deflate: compressed by whoever asks first, unless that isn't worth it.
+    pub fn for_connection(&self, deflate: Option<Deflate>, compressor: &mut Compressor) -> &[u8] {
+        let Some(deflate) = deflate else {
+            return &self.plain;
+        };
+        let text = &self.plain[self.text_at..];
+        if !deflate.may_compress(text.len()) {
+            return &self.plain;
+        }
+        let compressed = self
+            .compressed
+            .get_or_init(|| compressor.compress(Opcode::Text, text));
+        compressed.as_deref().unwrap_or(&self.plain)
+    }
+
+    /// Like [`Frame::for_connection`] for one that was already asked for.
+    #[must_use]
+    pub fn chosen(&self, deflate: Option<Deflate>) -> &[u8] {
+        let text = self.plain.len() - self.text_at;
+        match (deflate, self.compressed.get()) {
+            (Some(deflate), Some(Some(compressed))) if deflate.may_compress(text) => compressed,
+            _ => &self.plain,
+        }
+    }
+}
+
+/// The compressor of a shard: one for all its connections, since no context is taken over.
+pub struct Compressor {
+    from_bytes: usize,
+    deflater: Option<Deflater>,
+    scratch: Vec<u8>,
+}
+
+impl Compressor {
+    /// A compressor that leaves texts shorter than `from_bytes` alone.
+    #[must_use]
+    pub fn new(from_bytes: usize) -> Self {
+        Self {
+            from_bytes,
+            deflater: None,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The whole frame of a message, or `None` if compressing it doesn't pay.
+    pub fn compress(&mut self, opcode: Opcode, payload: &[u8]) -> Option<Box<[u8]>> {
+        if payload.len() < self.from_bytes {
+            return None;
+        }
+        self.scratch.clear();
+        self.deflater
+            .get_or_insert_with(Deflater::new)
+            .compress(payload, &mut self.scratch);
+        (self.scratch.len() < payload.len()).then(|| frame::encode(opcode, true, &self.scratch))
+    }
+}
+
+/// A connection on its way to its shard.
+#[derive(Debug)]
+pub struct Arrival<S> {
+    /// Its socket, or what the driver has in place of one.
+    pub socket: S,
+    /// Who it is; `None` is told so and closed.
+    pub user: Option<UserId>,
+    /// The label of its session.
+    pub session: SessionId,
+    /// What was agreed on about compression.
+    pub deflate: Option<Deflate>,
+    /// Bytes to write before anything else: the answer to the upgrade.
+    pub answer: Vec<u8>,
+    /// Bytes the client sent behind its upgrade.
+    pub early: Vec<u8>,
+}
+
+/// What waits in the inbox of a shard, in the order of the log.
+#[derive(Debug)]
+pub enum Item<S> {
+    /// A connection; live messages for it are those behind this item.
+    Connect(Box<Arrival<S>>, Cursor),
+    /// A message for connections of this shard.
+    Message(Arc<Message>),
+    /// A join takes effect at this place in the log.
+    Join(Token, Arc<Room>, Cursor),
+    /// A leave takes effect at this place in the log.
+    Leave(Token, RoomId, Cursor),
+    /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
+    Outcome(Token, Option<MessageId>, Outcome),
+    /// All connections are to be closed with 1001.
+    Stop,
+}
+
+/// The way to the shards' inboxes.
+pub trait Post<S> {
+    /// Puts an item behind all that was posted to this shard before. Never blocks and never fails: whoever publishes
+    /// has asked first whether there is room.
+    fn post(&self, shard: usize, item: Item<S>);
+
+    /// Whether every inbox may be given more messages. Without room a publication is refused before it is in the log.
+    fn has_room(&self) -> bool;
+}
