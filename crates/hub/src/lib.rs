@@ -1,1 +1,26 @@
-//! (to be written)
+//! The rules of the hub, without I/O: inputs and `now` go in, effects and the next deadline come out.
+//!
+//! A [`Shard`] owns the connections of its users and their outboxes; the [`Tail`] is this node's place in the log, from
+//! which every shard is fed. Neither owns a socket, reads a clock, starts a thread or draws unseeded randomness, so that
+//! the seeded simulator of tests/stories drives the same code as the server does.
+
+mod connection;
+pub mod counters;
+pub mod limits;
+pub mod message;
+pub mod outbox;
+pub mod placement;
+mod rooms;
+pub mod shard;
+pub mod tail;
+pub mod time;
+mod timers;
+mod users;
+
+pub use counters::Counters;
+pub use limits::Limits;
+pub use message::{Arrival, Item, Message, Outcome, Post, Publication, Refused};
+pub use placement::{ShardSet, shard_of};
+pub use shard::{Effect, Mode, Shard, Token};
+pub use tail::Tail;
+pub use time::Now;

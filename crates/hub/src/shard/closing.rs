@@ -1,0 +1,146 @@
+//! How connections end: the close handshake, the slow, the silent, and the end of the shard itself.
+
+use wshub_protocol::CloseCode;
+use wshub_protocol::frame::{self, Opcode};
+
+use super::{Effect, Shard};
+use crate::connection::{Connection, NONE, Phase};
+use crate::limits::{CLOSE_MS, EVICT_MS};
+use crate::time::Now;
+
+impl<S> Shard<S> {
+    /// Says good-bye with the code's own name as the reason.
+    pub(super) fn close(&mut self, now: Now, index: u32, code: CloseCode) {
+        self.close_because(now, index, code, code.name());
+    }
+
+    /// Says good-bye. What was queued before is written first, except to those who were too slow for it.
+    pub(super) fn close_because(&mut self, now: Now, index: u32, code: CloseCode, reason: &str) {
+        if self.connections[index as usize].phase != Phase::Open {
+            return;
+        }
+        self.detach(index);
+        self.counters.close(code);
+        let connection = &mut self.connections[index as usize];
+        let slow = code == CloseCode::TooSlow;
+        if slow {
+            let dropped = self
+                .outgoing
+                .clear_behind_current(&mut connection.outbox, connection.deflate);
+            self.counters.unwritten.add(u64::from(dropped));
+        }
+        connection.phase = match code {
+            CloseCode::ProtocolError | CloseCode::InvalidData | CloseCode::TooBig => Phase::Deaf,
+            _ => Phase::Leaving,
+        };
+        connection.until = now.tick().plus_ms(if slow { EVICT_MS } else { CLOSE_MS });
+        self.outgoing.queue_last(
+            now,
+            index,
+            connection,
+            frame::encode_close(code.number(), reason),
+        );
+        self.arm(index);
+    }
+
+    /// The peer says good-bye: it is answered, and the connection ends when that is written.
+    pub(super) fn peer_closes(&mut self, now: Now, index: u32, code: Option<u16>) {
+        let was = self.connections[index as usize].phase;
+        self.drop_reader(index);
+        self.detach(index);
+        let connection = &mut self.connections[index as usize];
+        connection.phase = Phase::Answered;
+        if was == Phase::Open {
+            self.counters.left.add(1);
+            let answer = match code {
+                Some(code) => frame::encode_close(code, ""),
+                None => frame::encode(Opcode::Close, false, b""),
+            };
+            connection.until = now.tick().plus_ms(CLOSE_MS);
+            self.outgoing.queue_last(now, index, connection, answer);
+            self.arm(index);
+        } else if connection.outbox.is_empty() {
+            self.release(index);
+        }
+    }
+
+    /// Closes all connections with 1001, and every one that still comes.
+    pub(super) fn stop(&mut self, now: Now) {
+        self.stopped = true;
+        let all: Vec<u32> = self
+            .connections
+            .iter()
+            .map(|(index, _)| index as u32)
+            .collect();
+        for index in all {
+            self.close(now, index, CloseCode::GoingAway);
+        }
+    }
+
+    /// Closes the connections that a frame could not be queued to.
+    pub(super) fn evict_slow(&mut self, now: Now) {
+        while let Some(index) = self.outgoing.pop_slow() {
+            if self.connections.contains(index as usize) {
+                self.close(now, index, CloseCode::TooSlow);
+            }
+        }
+    }
+
+    /// Takes a connection out of its user and its rooms: nothing more is queued to it.
+    pub(super) fn detach(&mut self, index: u32) {
+        let user = self.connections[index as usize].user;
+        if user == NONE {
+            return;
+        }
+        self.unlink_from_user(index, user);
+        while let Some(left) = self
+            .rooms
+            .leave_any(&mut self.connections[index as usize].rooms)
+        {
+            let key = self.rooms.find(left.room.id.as_str()).unwrap_or(NONE);
+            self.after_leaving(user, key, &left);
+        }
+        if self.users.get(user).connections == 0 {
+            self.users.remove(user);
+        }
+        self.counters.clients.set(self.counters.clients.get() - 1);
+        self.counters.users.set(self.users.len() as u64);
+    }
+
+    fn unlink_from_user(&mut self, index: u32, user: u32) {
+        let connection = &mut self.connections[index as usize];
+        connection.user = NONE;
+        let next = std::mem::replace(&mut connection.next_of_user, NONE);
+        let user = self.users.get_mut(user);
+        user.connections -= 1;
+        if user.first == index {
+            user.first = next;
+            return;
+        }
+        let mut at = user.first;
+        while self.connections[at as usize].next_of_user != index {
+            at = self.connections[at as usize].next_of_user;
+        }
+        self.connections[at as usize].next_of_user = next;
+    }
+
+    pub(super) fn drop_reader(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        self.partial_bytes -= std::mem::take(&mut connection.held_bytes);
+        connection.reader = Default::default();
+        self.counters.partial_bytes.set(self.partial_bytes as u64);
+    }
+
+    /// The end: the socket goes back to the driver.
+    pub(super) fn release(&mut self, index: u32) {
+        self.drop_reader(index);
+        self.timers.disarm(index);
+        let Connection {
+            socket, mut outbox, ..
+        } = self.connections.remove(index as usize);
+        let dropped = self.outgoing.clear(&mut outbox);
+        self.counters.unwritten.add(u64::from(dropped));
+        self.counters.sockets.set(self.connections.len() as u64);
+        self.effects.push_back(Effect::Close(socket));
+    }
+}

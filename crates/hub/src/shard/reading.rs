@@ -1,0 +1,147 @@
+//! What a client says: its bytes become events, its messages become effects or an error.
+
+use wshub_protocol::client_message::{self, ClientMessage, Refusal};
+use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::reader::{Event, ReadError, Reader};
+use wshub_protocol::{CloseCode, server_message};
+
+use super::{Effect, Mode, Shard, Token};
+use crate::connection::Phase;
+use crate::message::{Kind, Publication};
+use crate::time::Now;
+
+impl<S> Shard<S> {
+    /// Takes bytes that a connection's socket gave; they are unmasked in place.
+    pub fn receive(&mut self, now: Now, token: Token, input: &mut [u8]) {
+        let Some(connection) = self.get_mut(token) else {
+            return;
+        };
+        if matches!(connection.phase, Phase::Deaf | Phase::Answered) {
+            return;
+        }
+        let deflate = connection.deflate.is_some();
+        let mut reader = std::mem::take(&mut connection.reader);
+        let mut inflation = std::mem::take(&mut self.inflation);
+        let rules = self.rules(deflate);
+        let mut rest = input;
+        let failed = loop {
+            match reader.next(&mut rest, rules, &mut inflation) {
+                Ok(Some(event)) => {
+                    if !self.hear(now, token, event) {
+                        break None;
+                    }
+                }
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        self.inflation = inflation;
+        match failed {
+            Some(error) => self.fail(now, token, error),
+            None => self.keep_reader(now, token, reader),
+        }
+    }
+
+    /// The peer hung up, or its socket broke.
+    pub fn broken(&mut self, token: Token) {
+        let Some(connection) = self.get_mut(token) else {
+            return;
+        };
+        if connection.phase == Phase::Open {
+            self.counters.left.add(1);
+            self.detach(token.index());
+        }
+        self.release(token.index());
+    }
+
+    /// Puts the reading state back, unless all half-received messages together take too much.
+    fn keep_reader(&mut self, now: Now, token: Token, reader: Reader) {
+        let held = reader.held_bytes();
+        let Some(connection) = self.get_mut(token) else {
+            return;
+        };
+        if matches!(connection.phase, Phase::Deaf | Phase::Answered) {
+            return;
+        }
+        let before = std::mem::replace(&mut connection.held_bytes, held);
+        connection.reader = reader;
+        self.partial_bytes = self.partial_bytes + held - before;
+        self.counters.partial_bytes.set(self.partial_bytes as u64);
+        if held > before && self.partial_bytes > self.limits.partial_bytes {
+            self.drop_reader(token.index());
+            self.close(now, token.index(), CloseCode::TryAgainLater);
+        }
+    }
+
+    fn fail(&mut self, now: Now, token: Token, error: ReadError) {
+        if self.get_mut(token).is_some() {
+            self.drop_reader(token.index());
+            self.close_because(now, token.index(), error.close_code(), &error.to_string());
+        }
+    }
+
+    /// Takes one event; `false` when nothing more is to be read from this connection.
+    fn hear(&mut self, now: Now, token: Token, event: Event<'_>) -> bool {
+        let index = token.index();
+        let connection = &mut self.connections[index as usize];
+        connection.heard = now.tick();
+        let open = connection.phase == Phase::Open;
+        match event {
+            Event::Close(code) => {
+                self.peer_closes(now, index, code);
+                return false;
+            }
+            Event::Message { text, payload } if open => match self.mode {
+                Mode::Hub => self.hear_message(now, token, payload),
+                Mode::Echo => self.echo(now, index, text, payload),
+            },
+            Event::Ping(payload) if open => {
+                self.send(
+                    now,
+                    index,
+                    frame::encode(Opcode::Pong, false, payload).into(),
+                );
+            }
+            Event::Message { .. } | Event::Ping(_) | Event::Pong(_) => {}
+        }
+        self.get_mut(token)
+            .is_some_and(|connection| matches!(connection.phase, Phase::Open | Phase::Leaving))
+    }
+
+    fn hear_message(&mut self, now: Now, token: Token, payload: &[u8]) {
+        match client_message::parse(payload) {
+            Ok(ClientMessage::Publish(publish)) => {
+                self.counters.message_in(Kind::of(&publish.target));
+                let connection = &self.connections[token.index() as usize];
+                let from = self.users.get(connection.user).id.as_str().to_owned();
+                self.effects
+                    .push_back(Effect::Publish(token, Publication { publish, from }));
+            }
+            Ok(ClientMessage::Join { room }) => {
+                *self.joining.entry_ref(&room).or_insert(0) += 1;
+                self.effects.push_back(Effect::Join(token, room));
+            }
+            Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
+            Ok(ClientMessage::Ping) => {
+                self.json.clear();
+                server_message::write_pong(&mut self.json);
+                self.send_json(now, token.index());
+            }
+            Err(refusal) => self.tell_refusal(now, token.index(), &refusal),
+        }
+    }
+
+    pub(super) fn tell_refusal(&mut self, now: Now, index: u32, refusal: &Refusal) {
+        self.counters.refused.add(1);
+        self.json.clear();
+        server_message::write_refusal(&mut self.json, refusal);
+        self.send_json(now, index);
+    }
+
+    fn echo(&mut self, now: Now, index: u32, text: bool, payload: &[u8]) {
+        let opcode = if text { Opcode::Text } else { Opcode::Binary };
+        let deflate = self.connections[index as usize].deflate;
+        let frame = self.outgoing.encode_for(deflate, opcode, payload);
+        self.send(now, index, frame.into());
+    }
+}

@@ -1,0 +1,76 @@
+//! Waiting: heartbeats, sockets that take nothing, good-byes that go unanswered.
+
+use wshub_protocol::CloseCode;
+
+use super::Shard;
+use crate::connection::{Connection, Phase};
+use crate::limits::Limits;
+use crate::time::{Now, Tick};
+
+impl<S> Shard<S> {
+    /// When [`Shard::expire`] is to be called next, on the clock of [`Now::elapsed_ms`].
+    #[must_use]
+    pub fn next_deadline_ms(&self) -> Option<u64> {
+        self.timers.next().map(Tick::elapsed_ms)
+    }
+
+    /// Does what is due.
+    pub fn expire(&mut self, now: Now) {
+        while let Some(index) = self.timers.due(now.tick()) {
+            self.check(now, index);
+        }
+    }
+
+    fn check(&mut self, now: Now, index: u32) {
+        let tick = now.tick();
+        let connection = &mut self.connections[index as usize];
+        if connection.phase != Phase::Open {
+            if connection.until <= tick {
+                return self.release(index);
+            }
+        } else if connection.blocked && write_deadline(connection, &self.limits) <= tick {
+            self.close(now, index, CloseCode::TooSlow);
+        } else if silence_deadline(connection, &self.limits) <= tick {
+            self.close(now, index, CloseCode::HeartbeatMissed);
+        } else if ping_deadline(connection, &self.limits) <= tick {
+            connection.pinged = tick;
+            // Behind a socket that takes nothing a ping would only wait.
+            if !connection.blocked {
+                self.send(now, index, self.ping.clone());
+            }
+        }
+        self.arm(index);
+    }
+
+    /// Arms the timer of a connection for the first of its deadlines.
+    pub(super) fn arm(&mut self, index: u32) {
+        let Some(connection) = self.connections.get(index as usize) else {
+            return;
+        };
+        let at = match connection.phase {
+            Phase::Open => {
+                let heartbeat = silence_deadline(connection, &self.limits)
+                    .min(ping_deadline(connection, &self.limits));
+                if connection.blocked {
+                    heartbeat.min(write_deadline(connection, &self.limits))
+                } else {
+                    heartbeat
+                }
+            }
+            _ => connection.until,
+        };
+        self.timers.arm(index, at);
+    }
+}
+
+fn silence_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {
+    connection.heard.plus_ms(limits.heartbeat_timeout_ms)
+}
+
+fn ping_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {
+    connection.pinged.plus_ms(limits.heartbeat_interval_ms)
+}
+
+fn write_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {
+    connection.progress.plus_ms(limits.write_timeout_ms)
+}

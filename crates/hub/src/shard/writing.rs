@@ -1,0 +1,333 @@
+//! Who is to be written to, in which order, and what came of it.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use wshub_protocol::extensions::Deflate;
+use wshub_protocol::frame::{self, Opcode};
+
+use super::{Effect, Shard, Token};
+use crate::connection::{Connection, Phase};
+use crate::limits::{BUSY_MS, Limits, WRITE_BYTES_PER_TURN};
+use crate::message::{Compressor, Frame};
+use crate::outbox::{FrameKey, Outbox, Outboxes, Shared};
+use crate::time::Now;
+
+/// How a write to a socket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrote {
+    /// The kernel took this many bytes, all that was offered or a part.
+    Some(usize),
+    /// The kernel takes no more now.
+    Blocked,
+    /// The socket is broken.
+    Broken,
+}
+
+/// All that waits to be written, and the queues of connections that can be written to.
+pub(super) struct Outgoing {
+    outboxes: Outboxes,
+    compressor: Compressor,
+    most_messages: u32,
+    most_bytes: usize,
+    /// Connections that reached a bound within a turn: they are written to before anything more is queued.
+    urgent: Vec<u32>,
+    /// Connections that nothing was written to lately.
+    fresh: VecDeque<u32>,
+    /// The others.
+    busy: VecDeque<u32>,
+    /// The next turn belongs to the busy ones.
+    busy_next: bool,
+    /// Connections that a frame could not be queued to.
+    slow: Vec<u32>,
+}
+
+impl Outgoing {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            outboxes: Outboxes::default(),
+            compressor: Compressor::new(limits.compress_from_bytes),
+            most_messages: limits.queue_messages,
+            most_bytes: limits.queue_bytes,
+            urgent: Vec::new(),
+            fresh: VecDeque::new(),
+            busy: VecDeque::new(),
+            busy_next: false,
+            slow: Vec::new(),
+        }
+    }
+
+    pub(super) fn hold(&mut self, shared: Shared) -> FrameKey {
+        self.outboxes.hold(shared)
+    }
+
+    pub(super) fn release(&mut self, key: FrameKey) {
+        self.outboxes.release(key);
+    }
+
+    pub(super) fn queue_message<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        key: FrameKey,
+        frame: &Frame,
+    ) {
+        let bytes = frame
+            .for_connection(connection.deflate, &mut self.compressor)
+            .len();
+        self.queue(now, index, connection, key, bytes);
+    }
+
+    pub(super) fn queue_one<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        bytes: Arc<[u8]>,
+    ) {
+        if bytes.is_empty() {
+            return;
+        }
+        let length = bytes.len();
+        let key = self.outboxes.hold(Shared::Bytes(bytes));
+        self.queue(now, index, connection, key, length);
+        self.outboxes.release(key);
+    }
+
+    /// A frame for one connection, compressed where it agreed on that and it pays.
+    pub(super) fn encode_for(
+        &mut self,
+        deflate: Option<Deflate>,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Box<[u8]> {
+        let compressed = deflate
+            .filter(|deflate| deflate.may_compress(payload.len()))
+            .and_then(|_| self.compressor.compress(opcode, payload));
+        compressed.unwrap_or_else(|| frame::encode(opcode, false, payload))
+    }
+
+    fn queue<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        key: FrameKey,
+        bytes: usize,
+    ) {
+        let outbox = &mut connection.outbox;
+        if connection.blocked
+            && (outbox.messages >= self.most_messages || outbox.bytes + bytes > self.most_bytes)
+        {
+            self.slow.push(index);
+            return;
+        }
+        self.outboxes.push(outbox, key, bytes);
+        if connection.blocked {
+            return;
+        }
+        if outbox.messages >= self.most_messages || outbox.bytes > self.most_bytes {
+            self.urgent.push(index);
+        }
+        self.mark(now, index, connection);
+    }
+
+    /// Puts a connection into its queue, once. One that was written to lately waits behind those that weren't.
+    fn mark<S>(&mut self, now: Now, index: u32, connection: &mut Connection<S>) {
+        if connection.queued {
+            return;
+        }
+        connection.queued = true;
+        let quiet_ms = (now.elapsed_ms as u32).wrapping_sub(connection.written_ms);
+        if u64::from(quiet_ms) < BUSY_MS {
+            self.busy.push_back(index)
+        } else {
+            self.fresh.push_back(index)
+        }
+    }
+
+    /// The next connection that a frame could not be queued to.
+    pub(super) fn pop_slow(&mut self) -> Option<u32> {
+        self.slow.pop()
+    }
+
+    fn is_over(&self, outbox: &Outbox) -> bool {
+        outbox.messages > self.most_messages || outbox.bytes > self.most_bytes
+    }
+
+    /// Fresh and busy ones in turn, so that neither starves.
+    fn next(&mut self) -> Option<u32> {
+        self.busy_next = !self.busy_next && !self.busy.is_empty();
+        let (first, second) = if self.busy_next {
+            (&mut self.busy, &mut self.fresh)
+        } else {
+            (&mut self.fresh, &mut self.busy)
+        };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+
+    /// Drops what waits for a connection that is over; says how many frames that were.
+    pub(super) fn clear(&mut self, outbox: &mut Outbox) -> u32 {
+        let dropped = outbox.messages;
+        self.outboxes.clear(outbox);
+        dropped
+    }
+
+    /// Drops what waits but for the frame that is partly written; says how many frames that were.
+    pub(super) fn clear_behind_current(
+        &mut self,
+        outbox: &mut Outbox,
+        deflate: Option<Deflate>,
+    ) -> u32 {
+        let waiting = outbox.messages;
+        self.outboxes.clear_behind_current(outbox, deflate);
+        waiting - outbox.messages
+    }
+
+    /// Queues a close frame whatever the limits say: it is the last.
+    pub(super) fn queue_last<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        frame: Box<[u8]>,
+    ) {
+        self.outboxes.push_one(&mut connection.outbox, frame.into());
+        if !connection.blocked {
+            self.mark(now, index, connection);
+        }
+    }
+}
+
+impl<S> Shard<S> {
+    /// Whether some connection can be written to.
+    #[must_use]
+    pub fn has_writes(&self) -> bool {
+        !(self.outgoing.fresh.is_empty() && self.outgoing.busy.is_empty())
+    }
+
+    /// The next connection that must be written to before anything more is queued. It keeps its place in the queue.
+    pub fn next_urgent(&mut self) -> Option<Token> {
+        loop {
+            let index = self.outgoing.urgent.pop()?;
+            if let Some(token) = self.can_write(index) {
+                return Some(token);
+            }
+        }
+    }
+
+    /// The next connection to write to: gather, write and report until it says to stop.
+    pub fn next_to_write(&mut self) -> Option<Token> {
+        loop {
+            let index = self.outgoing.next()?;
+            if let Some(connection) = self.connections.get_mut(index as usize) {
+                connection.queued = false;
+            }
+            if let Some(token) = self.can_write(index) {
+                return Some(token);
+            }
+        }
+    }
+
+    fn can_write(&self, index: u32) -> Option<Token> {
+        let connection = self.connections.get(index as usize)?;
+        let can = !connection.outbox.is_empty() && !connection.blocked;
+        can.then(|| Token::new(index, connection.generation))
+    }
+
+    /// Fills `slices` with what waits for a connection, and names its socket.
+    pub fn gather<'a>(
+        &'a self,
+        token: Token,
+        slices: &mut [IoSlice<'a>],
+    ) -> Option<(&'a S, usize)> {
+        let connection = self.connections.get(token.index() as usize)?;
+        let outboxes = &self.outgoing.outboxes;
+        let filled = outboxes.gather(
+            &connection.outbox,
+            connection.deflate,
+            WRITE_BYTES_PER_TURN,
+            slices,
+        );
+        Some((&connection.socket, filled))
+    }
+
+    /// Takes what a write did; `true` if more waits and the socket may take it.
+    pub fn wrote(&mut self, now: Now, token: Token, wrote: Wrote) -> bool {
+        let index = token.index();
+        let Some(connection) = self.get_mut(token) else {
+            return false;
+        };
+        match wrote {
+            Wrote::Some(bytes) => {
+                connection.written_ms = now.elapsed_ms as u32;
+                connection.progress = now.tick();
+                let Connection {
+                    outbox, deflate, ..
+                } = connection;
+                let deflate = *deflate;
+                let mut taken = std::mem::take(outbox);
+                self.outgoing.outboxes.advance(&mut taken, deflate, bytes);
+                let more = !taken.is_empty();
+                self.connections[index as usize].outbox = taken;
+                if !more {
+                    self.all_written(index);
+                }
+                more
+            }
+            Wrote::Blocked => {
+                connection.blocked = true;
+                connection.progress = now.tick();
+                if self
+                    .outgoing
+                    .is_over(&self.connections[index as usize].outbox)
+                {
+                    self.outgoing.slow.push(index);
+                    self.evict_slow(now);
+                }
+                self.arm(index);
+                false
+            }
+            Wrote::Broken => {
+                self.broken(token);
+                false
+            }
+        }
+    }
+
+    /// Puts a connection that had its turn back into the queue.
+    pub fn yield_write(&mut self, now: Now, token: Token) {
+        let index = token.index();
+        if let Some(connection) = self.connections.get_mut(index as usize) {
+            self.outgoing.mark(now, index, connection);
+        }
+    }
+
+    /// The socket takes something again.
+    pub fn writable(&mut self, now: Now, token: Token) {
+        let index = token.index();
+        let Some(connection) = self.get_mut(token) else {
+            return;
+        };
+        if std::mem::take(&mut connection.blocked) {
+            self.outgoing
+                .mark(now, index, &mut self.connections[index as usize]);
+        }
+    }
+
+    fn all_written(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        match connection.phase {
+            Phase::Open | Phase::Leaving => {}
+            Phase::Answered => self.release(index),
+            Phase::Deaf => {
+                if !std::mem::replace(&mut connection.half_closed, true) {
+                    self.effects
+                        .push_back(Effect::HalfClose(Token::new(index, connection.generation)));
+                }
+            }
+        }
+    }
+}
