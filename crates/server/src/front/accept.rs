@@ -57,7 +57,15 @@ impl Doors {
     }
 
     /// The next connection, if one is there already.
-    pub(super) fn poll_knock(&mut self, context: &mut Context<'_>) -> Poll<Knock> {
+    pub(super) async fn knock_at_hand(&mut self) -> Option<Knock> {
+        poll_fn(|context| match self.poll_knock(context) {
+            Poll::Ready(knock) => Poll::Ready(Some(knock)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn poll_knock(&mut self, context: &mut Context<'_>) -> Poll<Knock> {
         for _ in 0..self.listeners.len() {
             let turn = self.turn;
             self.turn = (turn + 1) % self.listeners.len();

@@ -155,31 +155,30 @@ struct Front<S> {
 
 impl<S: Service> Front<S> {
     /// Lets in who has knocked and those behind; returns until when to leave the listeners alone.
-    async fn let_in(&mut self, mut knock: Knock) -> Option<Instant> {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let counters = &self.shared.counters;
-            match knock {
+    async fn let_in(&mut self, knock: Knock) -> Option<Instant> {
+        let mut next = Some(knock);
+        for last in (0..ACCEPTS_PER_TURN).rev() {
+            match next? {
                 Knock::Guest(socket, peer) => {
-                    Counters::one(&counters.accepted);
+                    Counters::one(&self.shared.counters.accepted);
                     self.welcome(socket, peer);
                 }
                 Knock::Refused => {
-                    Counters::one(&counters.accepted);
-                    Counters::one(&counters.refused_descriptors);
+                    Counters::one(&self.shared.counters.accepted);
+                    Counters::one(&self.shared.counters.refused_descriptors);
                 }
                 Knock::Pause(error) => {
-                    Counters::one(&counters.accept_pauses);
+                    Counters::one(&self.shared.counters.accept_pauses);
                     tracing::debug!(%error, "accepting pauses");
                     return Some(Instant::now() + ACCEPT_PAUSE);
                 }
             }
-            let next = std::future::poll_fn(|context| {
-                std::task::Poll::Ready(self.doors.poll_knock(context))
-            });
-            match next.await {
-                std::task::Poll::Ready(next) => knock = next,
-                std::task::Poll::Pending => return None,
-            }
+            // Whoever is taken from the queue must be let in: nobody is after the last one.
+            next = if last > 0 {
+                self.doors.knock_at_hand().await
+            } else {
+                None
+            };
         }
         None
     }
