@@ -140,11 +140,13 @@ impl<S: Service> Connection<S> {
                 Step::Refuse(answer, fault) => {
                     run.finish(&mut self.output).await;
                     answer.write_to(&mut self.output, Form::LAST);
-                    Counters::one(match fault {
-                        Fault::Head => &shared.counters.refused_head,
-                        Fault::Body => &shared.counters.refused_body,
-                    });
-                    break End::Discard;
+                    let (counter, end) = match fault {
+                        Fault::Head => (&shared.counters.refused_head, End::Discard),
+                        Fault::Body => (&shared.counters.refused_body, End::Discard),
+                        Fault::Admission => (&shared.counters.not_admitted, End::Close),
+                    };
+                    Counters::one(counter);
+                    break end;
                 }
             }
             step = self.reader.next(&*shared.service);

@@ -50,6 +50,8 @@ pub(super) enum Fault {
     Head,
     /// Its body.
     Body,
+    /// Nothing but that the service doesn't admit it now.
+    Admission,
 }
 
 /// The bytes of one connection that belong to no step yet.
@@ -255,7 +257,7 @@ fn open_socket<S: Service>(
     let step = match upgrade::check(head, compression == Compression::Offered) {
         Ok(upgrade) => match service.admit(&request) {
             Ok(()) => return Opened::Upgrade(request, upgrade),
-            Err(answer) => Step::Answer(answer, Form::LAST),
+            Err(answer) => Step::Refuse(answer, Fault::Admission),
         },
         // Its body could be anything, frames among others: nothing of it is read as a request.
         Err(error) if head.body() != Ok(Body::None) => {

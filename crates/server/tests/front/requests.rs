@@ -220,6 +220,24 @@ async fn an_upgrade_that_comes_late_or_in_pieces_is_handed_over_too() {
 }
 
 #[tokio::test]
+async fn in_a_storm_everybody_is_let_in() {
+    use std::io::Write as _;
+    let mut world = World::new().await;
+    // This test has one thread: all are there before the front looks for the first time.
+    let storm: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = std::net::TcpStream::connect(world.address).unwrap();
+            client.write_all(UPGRADE.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    for _ in &storm {
+        world.upgraded().await;
+    }
+    assert_eq!(world.counters.upgraded.load(Ordering::Relaxed), 100);
+}
+
+#[tokio::test]
 async fn a_plain_request_to_the_socket_is_426_and_the_connection_stays() {
     let world = World::new().await;
     let mut client = world.client().await;
@@ -241,6 +259,7 @@ async fn an_upgrade_that_is_not_admitted_gets_its_answer_and_is_closed() {
     let answer = world.exchange(UPGRADE.as_bytes()).await;
     assert_eq!(error(&answer), (503, "overloaded".into()));
     assert!(answer.contains("Retry-After: 1\r\n") && answer.contains("Connection: close\r\n"));
+    assert_eq!(world.counters.not_admitted.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
