@@ -191,8 +191,14 @@ mod tests {
     #[test]
     fn close_codes_are_numbers_a_server_may_send() {
         for code in CloseCode::ALL {
-            assert!(matches!(code.number(), 1000..=1003 | 1007..=1014 | 4000..=4999), "{code:?}");
-            assert!(code.name().len() <= 123, "a close reason has at most 123 bytes");
+            assert!(
+                matches!(code.number(), 1000..=1003 | 1007..=1014 | 4000..=4999),
+                "{code:?}"
+            );
+            assert!(
+                code.name().len() <= 123,
+                "a close reason has at most 123 bytes"
+            );
         }
     }
 }

@@ -68,15 +68,39 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_epoch_partition_offset() {
-        let epoch = Epoch { ordinal: 2, random: 0xbeef };
-        let at = |offset| Cursor { epoch, partition: 0, offset }.to_string();
+        let epoch = Epoch {
+            ordinal: 2,
+            random: 0xbeef,
+        };
+        let at = |offset| {
+            Cursor {
+                epoch,
+                partition: 0,
+                offset,
+            }
+            .to_string()
+        };
         assert_eq!(at(Offset::counter(17)), "2.beef:0:17");
         assert_eq!(at(Offset { major: 5, minor: 3 }), "2.beef:0:5-3");
     }
 
     #[test]
     fn offsets_compare_as_numbers_first_half_first() {
-        assert!(Offset { major: 9, minor: 7 } < Offset { major: 10, minor: 0 });
-        assert!(Offset { major: 10, minor: 2 } < Offset { major: 10, minor: 11 });
+        assert!(
+            Offset { major: 9, minor: 7 }
+                < Offset {
+                    major: 10,
+                    minor: 0
+                }
+        );
+        assert!(
+            Offset {
+                major: 10,
+                minor: 2
+            } < Offset {
+                major: 10,
+                minor: 11
+            }
+        );
     }
 }

@@ -93,7 +93,12 @@ impl MessageId {
         match text.len() {
             0 => Err(IdError::Empty),
             n if n > MESSAGE_ID_BYTES => Err(IdError::TooLong),
-            _ if text.bytes().any(|b| !(b'!'..=b'~').contains(&b) || b == b':') => Err(IdError::BadCharacter),
+            _ if text
+                .bytes()
+                .any(|b| !(b'!'..=b'~').contains(&b) || b == b':') =>
+            {
+                Err(IdError::BadCharacter)
+            }
             _ => Ok(Self(text.into())),
         }
     }
