@@ -241,21 +241,15 @@ fn from_environment(variables: Vec<(OsString, OsString)>) -> Result<Vec<Setting>
     Ok(settings)
 }
 
-/// `WSHUB_LOG` is the filter of the log lines. Kubernetes gives every container variables for each
-/// service of its namespace, so that a service called `wshub`, or `wshub-redis`, makes it say
-/// `WSHUB_SERVICE_HOST` and `WSHUB_PORT_8080_TCP`: these must not keep a node from starting.
+/// A variable with a section (`__`) is a setting, and so is one that is a key or nearly one. Others that begin like
+/// ours are other programs': Kubernetes gives every container `WSHUB_SERVICE_HOST` and the like for a service called
+/// `wshub`, test harnesses say `WSHUB_BIN`; none of these may keep a node from starting.
 fn is_ours(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix("WSHUB_") else {
+    let Some(rest) = name.strip_prefix("WSHUB_").filter(|_| name != "WSHUB_LOG") else {
         return false;
     };
-    let rest = format!("_{rest}");
-    let of_service = rest.contains("_SERVICE_HOST")
-        || rest.contains("_SERVICE_PORT")
-        || rest.ends_with("_PORT")
-        || rest
-            .split_once("_PORT_")
-            .is_some_and(|(_, tail)| tail.starts_with(|c: char| c.is_ascii_digit()));
-    name != "WSHUB_LOG" && (name.contains("__") || !of_service)
+    let key = rest.to_lowercase();
+    rest.contains("__") || super::keys::find(&key).is_some() || super::nearest::key(&key).is_some()
 }
 
 fn from_file(file: &ConfigFile) -> Result<Vec<Setting>, ConfigError> {

@@ -293,13 +293,14 @@ fn an_assignment_without_a_value_hears_how_one_looks() {
 }
 
 #[test]
-fn variables_of_kubernetes_empty_ones_and_the_log_filter_are_no_keys() {
+fn variables_of_other_programs_empty_ones_and_the_log_filter_are_no_keys() {
     let config = operator()
         .variable("WSHUB_SERVICE_HOST", "10.0.0.1")
         .variable("WSHUB_SERVICE_PORT_HTTP", "80")
         .variable("WSHUB_PORT", "tcp://10.0.0.1:80")
         .variable("WSHUB_PORT_80_TCP_ADDR", "10.0.0.1")
         .variable("WSHUB_REDIS_PORT_6379_TCP", "tcp://10.0.0.2:6379")
+        .variable("WSHUB_BIN", "target/release/wshub")
         .variable("WSHUB_LOG", "debug")
         .variable("WSHUB_NODE", "")
         .variable("HOME", "/root")
