@@ -1,0 +1,33 @@
+//! The one clock: everything else is told the time.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use wshub_hub::Now;
+
+/// Counts from the start of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// The moment.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            elapsed_ms: self.start.elapsed().as_millis() as u64,
+            unix_ms: unix.as_millis() as u64,
+        }
+    }
+}
