@@ -1,0 +1,72 @@
+//! The page on which a newcomer tries everything, and the browser client: files in the binary.
+
+use crate::front::Answer;
+
+struct File {
+    path: &'static str,
+    content_type: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! file {
+    ($path:literal, $content_type:expr, $from:literal) => {
+        File {
+            path: $path,
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("../", $from)),
+        }
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+const FILES: &[File] = &[
+    file!("/", HTML, "page/index.html"),
+    file!("/page.css", CSS, "page/page.css"),
+    file!("/page.js", SCRIPT, "page/page.js"),
+    file!("/wshub.js", SCRIPT, "../../clients/js/wshub.js"),
+    file!(
+        "/wshub/backoff.js",
+        SCRIPT,
+        "../../clients/js/wshub/backoff.js"
+    ),
+    file!(
+        "/wshub/client.js",
+        SCRIPT,
+        "../../clients/js/wshub/client.js"
+    ),
+    file!("/wshub/codes.js", SCRIPT, "../../clients/js/wshub/codes.js"),
+    file!(
+        "/wshub/listeners.js",
+        SCRIPT,
+        "../../clients/js/wshub/listeners.js"
+    ),
+    file!(
+        "/wshub/messages.js",
+        SCRIPT,
+        "../../clients/js/wshub/messages.js"
+    ),
+];
+
+/// Nothing inline, nothing from elsewhere: whatever a message holds, it can't become a script of the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; \
+                      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The file at a path.
+#[must_use]
+pub fn at(path: &str) -> Option<Answer> {
+    let file = FILES.iter().find(|file| file.path == path)?;
+    let answer = Answer::new(200, file.content_type, file.bytes)
+        .with_header("Cache-Control", "no-cache")
+        .with_header("Referrer-Policy", "no-referrer")
+        .with_header("Content-Security-Policy", POLICY);
+    // The client is for anybody's page to import.
+    let shared = path.starts_with("/wshub");
+    Some(if shared {
+        answer.with_header("Access-Control-Allow-Origin", "*")
+    } else {
+        answer
+    })
+}
