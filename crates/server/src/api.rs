@@ -1,0 +1,197 @@
+//! The HTTP API: publishing, and what operators and orchestrators ask.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+use wshub_hub::message::Kind;
+use wshub_hub::{Mode, Outcome, Publication, Refused};
+use wshub_protocol::client_message::{self, Body, Publish};
+use wshub_protocol::{ErrorCode, server_message};
+
+use crate::front::{Answer, JSON, Method, Request};
+use crate::node::{Node, STRANGE_ORIGIN};
+use crate::page;
+
+const READ_ONLY: &str = "GET, HEAD";
+
+/// Answers one request.
+pub async fn answer(node: &Node, request: Request) -> Answer {
+    if node.mode == Mode::Echo {
+        return Answer::error(
+            ErrorCode::NotFound,
+            "an echo server answers WebSocket messages only",
+        );
+    }
+    match (request.method, request.path.as_str()) {
+        (Method::Post, "/publish") => publish(node, request).await,
+        (_, "/publish") => Answer::method_not_allowed("POST"),
+        (method, path) => match (read(node, path), method) {
+            (None, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
+            (Some(answer), Method::Get) => answer,
+            (Some(_), _) => Answer::method_not_allowed(READ_ONLY),
+        },
+    }
+}
+
+fn read(node: &Node, path: &str) -> Option<Answer> {
+    match path {
+        "/health" => Some(health(node)),
+        "/live" => Some(Answer::json(200, br#"{"status":"live"}"#.as_slice())),
+        "/ready" => Some(ready(node)),
+        "/stats" => Some(stats(node)),
+        // With an upgrade the front takes it; without, this says what is missing.
+        "/ws" => Some(upgrade_required()),
+        _ => page::at(path),
+    }
+}
+
+fn upgrade_required() -> Answer {
+    Answer::error(
+        ErrorCode::UpgradeRequired,
+        "this path takes WebSocket upgrades (RFC 6455, version 13) only",
+    )
+    .with_header("Upgrade", "websocket")
+    .with_header("Sec-WebSocket-Version", "13")
+}
+
+fn health(node: &Node) -> Answer {
+    let stopping = node.is_stopping();
+    let mut body = json!({
+        "status": if stopping { "draining" } else { "healthy" },
+        "timestamp": node.clock.now().unix_seconds(),
+        "clients": node.clients(),
+        "shards": node.shards.len(),
+    });
+    if stopping {
+        body["reason"] = "the node is stopping".into();
+    }
+    Answer::json(
+        if stopping { 503 } else { 200 },
+        body.to_string().into_bytes(),
+    )
+}
+
+fn ready(node: &Node) -> Answer {
+    if node.is_stopping() {
+        return Answer::overloaded("the node is stopping");
+    }
+    Answer::json(200, br#"{"status":"ready"}"#.as_slice())
+}
+
+fn stats(node: &Node) -> Answer {
+    let by_shard: BTreeMap<String, u64> = node
+        .shards
+        .iter()
+        .enumerate()
+        .map(|(number, shard)| (number.to_string(), shard.clients.get()))
+        .collect();
+    let by_kind = |count: &dyn Fn(Kind) -> u64| -> BTreeMap<&str, u64> {
+        Kind::ALL
+            .into_iter()
+            .map(|kind| (kind.name(), count(kind)))
+            .collect()
+    };
+    let (entries, bytes) = node
+        .tail
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .depth();
+    let body = json!({
+        "total_clients": node.clients(),
+        "shard_stats": by_shard,
+        "timestamp": node.clock.now().unix_seconds(),
+        "node": node.config.node,
+        "users": node.sum(|shard| shard.users.get()),
+        "rooms": node.sum(|shard| shard.rooms.get()),
+        "messages_in": by_kind(&|kind| node.messages_in(kind)),
+        "messages_out": by_kind(&|kind| node.sum(|shard| shard.messages_out[kind.index()].get())),
+        "log": { "entries": entries, "bytes": bytes },
+    });
+    Answer::json(200, body.to_string().into_bytes())
+}
+
+async fn publish(node: &Node, request: Request) -> Answer {
+    if !node.may_speak(&request) {
+        return Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN);
+    }
+    if !is_json(request.content_type.as_deref()) {
+        return Answer::error(
+            ErrorCode::UnsupportedMediaType,
+            "send the message with Content-Type: application/json",
+        );
+    }
+    match client_message::parse_body(&request.body, node.config.limits.message_bytes) {
+        Err(refused) => Answer::error(refused.refusal.code, &refused.refusal.sentence),
+        Ok(Body::One(publish)) => match publish_all(node, vec![publish]).await.pop() {
+            Some(outcome) => one_result(outcome),
+            None => Answer::error(ErrorCode::Internal, "the log gave no answer"),
+        },
+        Ok(Body::Many(publishes)) => many_results(&publish_all(node, publishes).await),
+    }
+}
+
+/// Only a JSON type keeps foreign pages out: a browser sends forms and plain text to any host without asking it first.
+fn is_json(content_type: Option<&str>) -> bool {
+    let essence = content_type
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(JSON)
+}
+
+async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
+    for publish in &publishes {
+        node.published[Kind::of(&publish.target).index()].fetch_add(1, Ordering::Relaxed);
+    }
+    let batch = publishes
+        .into_iter()
+        .map(|publish| Publication {
+            publish,
+            from: String::new(),
+        })
+        .collect();
+    let (tell, told) = oneshot::channel();
+    let tell = Box::new(move |outcomes| {
+        // Nobody listens when the client has hung up meanwhile.
+        let _ = tell.send(outcomes);
+    });
+    node.engine.publish(node.clock.now(), batch, tell);
+    told.await.unwrap_or_default()
+}
+
+fn one_result(outcome: Outcome) -> Answer {
+    match outcome {
+        Ok(published) => {
+            let mut body = Vec::new();
+            server_message::write_published(&mut body, &published.id, &[published.cursor], false);
+            Answer::json(200, body)
+        }
+        Err(Refused { code, sentence }) => {
+            Answer::error(code, sentence).with_header("Retry-After", "1")
+        }
+    }
+}
+
+fn many_results(outcomes: &[Outcome]) -> Answer {
+    let mut body = Vec::with_capacity(2 + outcomes.len() * 128);
+    body.push(b'[');
+    for (at, outcome) in outcomes.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        match outcome {
+            Ok(published) => server_message::write_published(
+                &mut body,
+                &published.id,
+                &[published.cursor],
+                false,
+            ),
+            Err(refused) => {
+                server_message::write_http_error(&mut body, refused.code, refused.sentence)
+            }
+        }
+    }
+    body.push(b']');
+    Answer::json(200, body)
+}

@@ -1,0 +1,144 @@
+//! What the parts of a node share, and what the front asks it.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wshub_engine::Engine;
+use wshub_hub::message::Kind;
+use wshub_hub::{Arrival, Counters, Item, Mode, Post, Tail};
+use wshub_protocol::{ErrorCode, SessionId, UserId};
+
+use crate::api;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::front::{self, Answer, Compression, Handshake, Request, Service};
+use crate::inbox::Inboxes;
+
+/// A node at work.
+pub struct Node {
+    /// What the operator decided.
+    pub config: Config,
+    /// What the node is for.
+    pub mode: Mode,
+    /// Connections that may be open at once.
+    pub most_connections: usize,
+    /// The counters of each shard.
+    pub shards: Vec<Arc<Counters>>,
+    /// The counters of the front.
+    pub front: Arc<front::Counters>,
+    /// Messages taken over HTTP, by [`Kind`].
+    pub published: [AtomicU64; 3],
+    /// The shards' inboxes.
+    pub inboxes: Arc<Inboxes>,
+    /// This node's tail of the log.
+    pub tail: Arc<Mutex<Tail>>,
+    /// Where publications go.
+    pub engine: Arc<dyn Engine>,
+    /// The time.
+    pub clock: Clock,
+    /// It takes no new connections any more.
+    pub stopping: AtomicBool,
+}
+
+impl Node {
+    /// Adds up one counter of all shards.
+    pub fn sum(&self, counter: impl Fn(&Counters) -> u64) -> u64 {
+        self.shards.iter().map(|shard| counter(shard)).sum()
+    }
+
+    /// Connections that were sent `connected` and aren't closing.
+    #[must_use]
+    pub fn clients(&self) -> u64 {
+        self.sum(|shard| shard.clients.get())
+    }
+
+    /// Messages of one sort that were taken, from sockets and over HTTP.
+    #[must_use]
+    pub fn messages_in(&self, kind: Kind) -> u64 {
+        self.sum(|shard| shard.messages_in[kind.index()].get())
+            + self.published[kind.index()].load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes no new connections any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Closes all connections with 1001; each shard ends when its last one is gone.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        for shard in 0..self.inboxes.shards() {
+            self.inboxes.post(shard, Item::Stop);
+        }
+    }
+
+    /// Whether a page of the request's origin may speak to this node.
+    #[must_use]
+    pub fn may_speak(&self, request: &Request) -> bool {
+        let on_loopback = self.config.listen.beyond_loopback().is_none();
+        let (origin, host) = (request.origin.as_deref(), request.host.as_deref());
+        crate::origin::may_speak(origin, host, on_loopback, &self.config.auth.allowed_origins)
+    }
+}
+
+/// Told to pages of strangers.
+pub(crate) const STRANGE_ORIGIN: &str = "pages of this origin may not speak to this node; its operator can add it to auth.allowed_origins";
+
+impl Service for Node {
+    fn socket_at(&self, path: &str) -> Option<Compression> {
+        let here = self.mode == Mode::Echo || path == "/ws";
+        let compression = if self.config.compression.enabled {
+            Compression::Offered
+        } else {
+            Compression::Declined
+        };
+        here.then_some(compression)
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Answer> {
+        if !self.may_speak(request) {
+            return Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN));
+        }
+        if self.is_stopping() {
+            return Err(Answer::overloaded(
+                "this node is stopping, connect to another one",
+            ));
+        }
+        if self.sum(|shard| shard.sockets.get()) >= self.most_connections as u64 {
+            return Err(Answer::overloaded(
+                "this node has as many connections as it may, try again later",
+            ));
+        }
+        Ok(())
+    }
+
+    fn upgrade(&self, socket: TcpStream, handshake: Handshake) {
+        let Handshake {
+            request,
+            upgrade,
+            early,
+        } = handshake;
+        let user = upgrade
+            .query
+            .user_id
+            .as_deref()
+            .and_then(|user| UserId::parse(user).ok());
+        tracing::debug!(peer = %request.peer, user = upgrade.query.user_id.as_deref(), "connection");
+        let arrival = Arrival {
+            socket: mio::net::TcpStream::from_std(socket),
+            user,
+            session: SessionId(fastrand::u128(..).to_ne_bytes()),
+            deflate: upgrade.deflate,
+            answer: upgrade.response(),
+            early,
+        };
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.connect(Box::new(arrival), &*self.inboxes);
+    }
+
+    async fn answer(&self, request: Request) -> Answer {
+        api::answer(self, request).await
+    }
+}
