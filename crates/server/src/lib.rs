@@ -1,1 +1,19 @@
-//! (to be written)
+//! The server: sockets, threads and the clock around the rules of `wshub-hub`.
+//!
+//! `front` accepts connections and reads HTTP, `driver` runs a shard, `node` holds what they share, `api` answers
+//! requests. [`run`](run::run) puts them together.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod descriptors;
+pub mod driver;
+pub mod front;
+pub mod inbox;
+pub mod logs;
+pub mod node;
+pub mod origin;
+pub mod page;
+pub mod run;
+pub mod watch;
