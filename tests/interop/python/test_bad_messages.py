@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from later import TO_OTHERS
 
 NOT_JSON = [
     "",
@@ -53,8 +54,6 @@ NOT_A_MESSAGE = [
     '{"type":"broadcast","data":1,"id":"é"}',
     '{"type":"broadcast","data":1,"id":"a\\u007fb"}',
     '{"type":"broadcast","data":1,"id":"' + "i" * 65 + '"}',
-    '{"type":"broadcast","data":1,"to":"nobody"}',
-    '{"type":"broadcast","data":1,"to":1}',
     '{"type":"user","data":1}',
     '{"type":"user","data":1,"target_ids":null}',
     '{"type":"user","data":1,"target_ids":"bob"}',
@@ -102,6 +101,14 @@ def test_json_that_is_no_message_is_an_invalid_message(person, text):
     ann.say(text)
     ann.hear_error("invalid_message")
     assert ann.is_served()
+
+
+@TO_OTHERS
+@pytest.mark.parametrize("to", ["nobody", 1, ["all"]])
+def test_a_message_goes_to_all_or_to_others(person, to):
+    ann = person("ann")
+    ann.send("broadcast", data=1, to=to)
+    ann.hear_error("invalid_message")
 
 
 @pytest.mark.parametrize("type_", ["shout", "Broadcast", "connected", "pong", "ping "])
@@ -159,7 +166,7 @@ def test_a_binary_message_that_is_not_utf8_is_refused_and_the_connection_stays(p
 
 def test_an_error_names_the_id_and_the_room_of_the_request(person):
     ann = person("ann")
-    ann.say('{"type":"room","id":"mine","room_id":"kitchen","data":1,"to":"nobody"}')
+    ann.say('{"type":"room","id":"mine","room_id":"kitchen"}')
     message = ann.hear_error("invalid_message")
     assert (message["id"], message["room_id"]) == ("mine", "kitchen")
 

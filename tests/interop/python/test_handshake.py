@@ -121,6 +121,15 @@ def test_a_handshake_that_drips_is_closed_after_its_time_too(start, dial):
     assert time.monotonic() - begun > 0.5
 
 
+def test_all_of_two_hundred_who_come_at_once_are_let_in(node, dial):
+    crowd = [dial(node) for _ in range(200)]
+    for number, connection in enumerate(crowd):
+        connection.send(upgrade(f"guest-{number}"))
+    for connection in crowd:
+        assert connection.read_status() == 101
+        assert b'"connected"' in connection.read_frame().text
+
+
 def test_stalled_handshakes_delay_nobody(start, dial, join_hub):
     node = start("limits.handshake_timeout=3s")
     stalled = [dial(node) for _ in range(500)]

@@ -4,11 +4,14 @@ import http.client
 import json
 
 import pytest
+from later import RECOGNISING_REPEATS
 from node import SECONDS, until
 from people import heard_nothing_else
 
 KIB = 1024
 BROADCAST = {"type": "broadcast", "data": "x"}
+# The contract leaves it open which of the two a message that is no message gets.
+BAD_REQUEST = {400, 422}
 
 
 def test_health_says_how_many_clients_and_shards_there_are(start, join_hub):
@@ -94,11 +97,12 @@ def test_more_than_a_thousand_items_are_too_many(node):
 def test_one_malformed_item_refuses_the_whole_array(node, person, bad):
     ann = person("ann")
     answer = node.publish([BROADCAST, bad, BROADCAST])
-    assert answer.status == 400
+    assert answer.status in BAD_REQUEST
     assert answer.code in {"invalid_message", "unknown_type"}
     assert heard_nothing_else(ann, ann)
 
 
+@RECOGNISING_REPEATS
 def test_a_repeat_with_the_same_id_has_no_second_effect(node, person):
     ann = person("ann")
     message = BROADCAST | {"id": "published-twice"}
@@ -109,6 +113,7 @@ def test_a_repeat_with_the_same_id_has_no_second_effect(node, person):
     assert heard_nothing_else(ann, ann)
 
 
+@RECOGNISING_REPEATS
 def test_the_same_id_with_other_content_is_a_conflict(node):
     assert node.publish(BROADCAST | {"id": "conflict", "data": 1}).status == 200
     answer = node.publish(BROADCAST | {"id": "conflict", "data": 2})
@@ -133,13 +138,14 @@ def test_the_same_id_with_other_content_is_a_conflict(node):
 )
 def test_a_bad_message_is_refused_with_its_code(node, body, code):
     answer = node.publish(body)
-    assert (answer.status, answer.code) == (400, code)
+    assert answer.status in BAD_REQUEST
+    assert answer.code == code
 
 
 @pytest.mark.parametrize("type_", ["ping", "join", "leave"])
 def test_only_messages_can_be_published(node, type_):
     answer = node.publish({"type": type_, "room_id": "r"})
-    assert answer.status == 400
+    assert answer.status in BAD_REQUEST
     assert answer.code in {"unknown_type", "invalid_message"}
 
 

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from later import TO_OTHERS
 from people import heard_nothing_else
 
 
@@ -63,6 +64,7 @@ def test_a_room_belongs_to_the_connection_that_joined_it(person, room):
     assert heard_nothing_else(ann, ann, phone)
 
 
+@TO_OTHERS
 def test_others_in_a_room_are_all_but_the_sending_session(person, room):
     ann, phone = person("ann"), person("ann")
     for someone in (ann, phone):
