@@ -7,7 +7,8 @@ import pytest
 
 
 def comes_with(issue):
-    return pytest.mark.xfail(raises=(AssertionError, KeyError), strict=True, reason=f"comes with {issue}")
+    reason = f"comes with {issue}"
+    return pytest.mark.xfail(raises=(AssertionError, KeyError), strict=True, reason=reason)
 
 
 RECOGNISING_REPEATS = comes_with("'Delivery': the same id has no second effect")
