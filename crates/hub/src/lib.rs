@@ -6,6 +6,7 @@
 
 mod connection;
 pub mod counters;
+pub mod frames;
 pub mod limits;
 pub mod message;
 pub mod outbox;

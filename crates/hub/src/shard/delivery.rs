@@ -8,8 +8,8 @@ use wshub_protocol::{Cursor, ErrorCode, MessageId, RoomId, server_message};
 
 use super::{Effect, Shard, Token};
 use crate::connection::{NONE, Phase};
+use crate::frames::Shared;
 use crate::message::{Kind, Message, Outcome};
-use crate::outbox::Shared;
 use crate::rooms;
 use crate::tail::Room;
 use crate::time::Now;

@@ -9,9 +9,10 @@ use wshub_protocol::frame::{self, Opcode};
 
 use super::{Effect, Shard, Token};
 use crate::connection::{Connection, Phase};
+use crate::frames::{FrameKey, Shared};
 use crate::limits::{BUSY_MS, Limits, WRITE_BYTES_PER_TURN};
 use crate::message::{Compressor, Frame};
-use crate::outbox::{FrameKey, Outbox, Outboxes, Shared};
+use crate::outbox::{Outbox, Outboxes};
 use crate::time::Now;
 
 /// How a write to a socket ended.
