@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn each_is_called_at_its_tick_and_once() {
         let mut timers = Timers::new(Tick(1000));
-        [(1, 1005), (2, 1005), (3, 1600), (4, 1000)].map(|(key, at)| timers.arm(key, Tick(at)));
+        for (key, at) in [(1, 1005), (2, 1005), (3, 1600), (4, 1000)] {
+            timers.arm(key, Tick(at));
+        }
         assert_eq!(timers.next(), Some(Tick(1000)));
         assert_eq!(drain(&mut timers, 1004), [4]);
         assert_eq!(drain(&mut timers, 1005), [1, 2]);
@@ -185,7 +187,9 @@ mod tests {
     #[test]
     fn a_disarmed_timer_is_not_called() {
         let mut timers = Timers::new(Tick(0));
-        [1, 2, 3].map(|key| timers.arm(key, Tick(9)));
+        for key in 1..=3 {
+            timers.arm(key, Tick(9));
+        }
         timers.disarm(2);
         timers.disarm(2);
         assert_eq!(drain(&mut timers, 9), [1, 3]);
