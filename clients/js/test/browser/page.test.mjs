@@ -136,7 +136,7 @@ test("a page without an identity is told why, and doesn't try again", async () =
   const page = await PageUnderTest.open(browser, hub.url);
   await page.ann.rename("");
   await page.ann.press("connect");
-  await page.ann.refused("not authenticated");
+  await page.ann.refused("not_authenticated");
   assert.match(await page.ann.note("error"), /user_id_required/);
   await page.closeClean();
 });
