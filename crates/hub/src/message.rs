@@ -204,8 +204,9 @@ pub enum Item<S> {
     Message(Arc<Message>),
     /// A join takes effect at this place in the log.
     Join(Token, Arc<Room>, Cursor),
-    /// A leave takes effect at this place in the log.
-    Leave(Token, RoomId, Cursor),
+    /// A leave takes effect at this place in the log. The room itself comes along where a shard has interest in it,
+    /// since its members may all be on other shards.
+    Leave(Token, RoomId, Option<Arc<Room>>, Cursor),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
     Outcome(Token, Option<MessageId>, Outcome),
     /// All connections are to be closed with 1001.

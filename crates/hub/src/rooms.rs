@@ -89,10 +89,6 @@ impl Rooms {
             .map_or(0, |key| self.rooms[key as usize].members)
     }
 
-    pub(crate) fn room(&self, key: u32) -> &Arc<Room> {
-        &self.rooms[key as usize].room
-    }
-
     pub(crate) fn contains(&self, room: u32, connection: u32) -> bool {
         self.membership(room, connection).is_some()
     }

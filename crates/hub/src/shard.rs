@@ -148,7 +148,9 @@ impl<S> Shard<S> {
             Item::Connect(arrival, cursor) => return Some(self.connect(now, *arrival, cursor)),
             Item::Message(message) => self.deliver(now, message),
             Item::Join(token, room, cursor) => self.joined(now, token, &room, cursor),
-            Item::Leave(token, room, cursor) => self.left(now, token, &room, cursor),
+            Item::Leave(token, id, room, cursor) => {
+                self.left(now, token, &id, room.as_deref(), cursor);
+            }
             Item::Outcome(token, id, outcome) => {
                 self.tell_outcome(now, token, id.as_ref(), outcome)
             }

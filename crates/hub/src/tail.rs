@@ -209,7 +209,10 @@ impl Tail {
 
     /// Takes a connection of `shard` out of a room at this place in the log.
     pub fn leave<S>(&self, shard: usize, token: Token, room: RoomId, post: &impl Post<S>) {
-        post.post(shard, Item::Leave(token, room, self.end()));
+        let known = self
+            .interest_in(&room)
+            .map(|interest| Arc::clone(&interest.room));
+        post.post(shard, Item::Leave(token, room, known, self.end()));
     }
 
     /// Distinct users in a room.

@@ -103,7 +103,14 @@ impl<S> Shard<S> {
     }
 
     /// A leave has its place in the log: nothing behind it is for this connection any more.
-    pub(super) fn left(&mut self, now: Now, token: Token, id: &RoomId, cursor: Cursor) {
+    pub(super) fn left(
+        &mut self,
+        now: Now,
+        token: Token,
+        id: &RoomId,
+        room: Option<&Room>,
+        cursor: Cursor,
+    ) {
         let index = token.index();
         if self
             .get_mut(token)
@@ -111,9 +118,7 @@ impl<S> Shard<S> {
         {
             return;
         }
-        let mut members = 0;
         if let Some(key) = self.rooms.find(id.as_str()) {
-            let room = Arc::clone(self.rooms.room(key));
             let left = self
                 .rooms
                 .leave(key, index, &mut self.connections[index as usize].rooms);
@@ -121,8 +126,8 @@ impl<S> Shard<S> {
                 let user = self.connections[index as usize].user;
                 self.after_leaving(user, key, &left);
             }
-            members = room.users.load(Ordering::Relaxed);
         }
+        let members = room.map_or(0, |room| room.users.load(Ordering::Relaxed));
         self.json.clear();
         server_message::write_left(&mut self.json, id, &cursor, u64::from(members));
         self.send_json(now, index);
