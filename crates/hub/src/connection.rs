@@ -38,6 +38,8 @@ pub(crate) struct Connection<S> {
     pub(crate) phase: Phase,
     /// The kernel took no more at the last try.
     pub(crate) blocked: bool,
+    /// A ping was due while the kernel took nothing.
+    pub(crate) ping_owed: bool,
     /// It stands in a queue of those to be written to.
     pub(crate) queued: bool,
     /// Our half of the TCP connection is closed.

@@ -212,6 +212,7 @@ impl<S> Shard<S> {
             deflate,
             phase: Phase::Open,
             blocked: false,
+            ping_owed: false,
             queued: false,
             half_closed: false,
             reader: Reader::default(),

@@ -34,7 +34,8 @@ impl<S> Shard<S> {
             self.close(now, index, CloseCode::HeartbeatMissed);
         } else if ping_deadline(connection, &self.limits) <= tick {
             connection.pinged = tick;
-            // Behind a socket that takes nothing a ping would only wait.
+            // Behind a socket that takes nothing a ping would only wait: it goes out when the socket takes something.
+            connection.ping_owed = connection.blocked;
             if !connection.blocked {
                 self.send(now, index, self.ping.clone());
             }

@@ -312,10 +312,14 @@ impl<S> Shard<S> {
         let Some(connection) = self.get_mut(token) else {
             return;
         };
-        if std::mem::take(&mut connection.blocked) {
-            self.outgoing
-                .mark(now, index, &mut self.connections[index as usize]);
+        if !std::mem::take(&mut connection.blocked) {
+            return;
         }
+        if std::mem::take(&mut connection.ping_owed) && connection.phase == Phase::Open {
+            self.send(now, index, self.ping.clone());
+        }
+        self.outgoing
+            .mark(now, index, &mut self.connections[index as usize]);
     }
 
     fn all_written(&mut self, index: u32) {
