@@ -251,7 +251,9 @@ impl Heard {
 /// A room of others, in a thread that steps back for the one that measures.
 struct LoudRoom {
     crowd: Crowd,
-    publisher: Publisher,
+    server: SocketAddr,
+    /// Opened with the first message: a server closes a connection that asks for nothing.
+    publisher: Option<Publisher>,
     request: Request,
     pause: Duration,
     clock: Clock,
@@ -266,8 +268,9 @@ impl LoudRoom {
             rooms: vec!["loud".to_owned()],
         })?;
         Ok(LoudRoom {
-            publisher: Publisher::connect(server, crowd.registry(), publisher_token(0))?,
             crowd,
+            server,
+            publisher: None,
             request: dialect.publish(Audience::Room("loud"), &Payload::text(plan.noise_size), 1),
             pause: Duration::from_secs_f64(1.0 / plan.noise_rate),
             clock: Clock::default(),
@@ -284,11 +287,21 @@ impl LoudRoom {
             if !loud.load(Ordering::Relaxed) {
                 due = now;
             } else if now >= due {
-                self.publisher.ask(self.request.stamped(self.clock.now()));
+                let publisher = match &mut self.publisher {
+                    Some(publisher) => publisher,
+                    none => none.insert(Publisher::connect(
+                        self.server,
+                        self.crowd.registry(),
+                        publisher_token(0),
+                    )?),
+                };
+                publisher.ask(self.request.stamped(self.clock.now()));
                 // What this thread was too late for isn't made up for: the noise is at most as loud as planned.
                 due = (due + self.pause).max(now);
             }
-            self.publisher.advance()?;
+            if let Some(publisher) = &mut self.publisher {
+                publisher.advance()?;
+            }
             let wait = due
                 .saturating_duration_since(now)
                 .clamp(Duration::from_micros(1), Duration::from_millis(20));
