@@ -15,16 +15,26 @@ pub enum CloseCode {
     TooBig,
     /// 1011: a fault of the server's own.
     InternalError,
+    /// 1012: the node drains.
+    Draining,
     /// 1013: overloaded, or a resume that this node cannot serve in time.
     TryAgainLater,
     /// 4000: nothing was heard for `heartbeat.timeout`.
     HeartbeatMissed,
     /// 4001: no identity, or a bad one.
     NotAuthenticated,
+    /// 4002: the token has expired.
+    TokenExpired,
+    /// 4003: not allowed to connect.
+    Forbidden,
     /// 4008: too much waits behind a socket that takes no more.
     TooSlow,
     /// 4009: the user has `limits.connections_per_user` connections already.
     TooManyConnections,
+    /// 4010: an operator disconnected the user.
+    Disconnected,
+    /// 4029: over the rate limit for too long.
+    RateLimited,
 }
 
 /// What a client does after a close.
@@ -32,69 +42,72 @@ pub enum CloseCode {
 pub enum ComeBack {
     /// It stays away.
     No,
+    /// It reconnects at once: it has waited as long as the server wanted.
+    AtOnce,
+    /// It reconnects with a fresh token.
+    WithFreshToken,
     /// It reconnects with a growing delay, from this many seconds.
     BackingOff(u32),
 }
 
 impl CloseCode {
-    /// All of them, for tests and tables.
-    pub const ALL: [Self; 11] = [
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 16] = [
         Self::Normal,
         Self::GoingAway,
         Self::ProtocolError,
         Self::InvalidData,
         Self::TooBig,
         Self::InternalError,
+        Self::Draining,
         Self::TryAgainLater,
         Self::HeartbeatMissed,
         Self::NotAuthenticated,
+        Self::TokenExpired,
+        Self::Forbidden,
         Self::TooSlow,
         Self::TooManyConnections,
+        Self::Disconnected,
+        Self::RateLimited,
     ];
 
     /// The number on the wire (RFC 6455 section 7.4; 4000 to 4999 are ours).
     #[must_use]
     pub fn number(self) -> u16 {
-        match self {
-            Self::Normal => 1000,
-            Self::GoingAway => 1001,
-            Self::ProtocolError => 1002,
-            Self::InvalidData => 1007,
-            Self::TooBig => 1009,
-            Self::InternalError => 1011,
-            Self::TryAgainLater => 1013,
-            Self::HeartbeatMissed => 4000,
-            Self::NotAuthenticated => 4001,
-            Self::TooSlow => 4008,
-            Self::TooManyConnections => 4009,
-        }
+        self.row().0
     }
 
     /// A short name: the reason in the close frame, and the label in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::GoingAway => "going_away",
-            Self::ProtocolError => "protocol_error",
-            Self::InvalidData => "invalid_data",
-            Self::TooBig => "too_big",
-            Self::InternalError => "internal",
-            Self::TryAgainLater => "overloaded",
-            Self::HeartbeatMissed => "heartbeat_missed",
-            Self::NotAuthenticated => "not_authenticated",
-            Self::TooSlow => "too_slow",
-            Self::TooManyConnections => "too_many_connections",
-        }
+        self.row().1
     }
 
     /// Whether a client that is closed with this code comes back.
     #[must_use]
     pub fn come_back(self) -> ComeBack {
+        self.row().2
+    }
+
+    fn row(self) -> (u16, &'static str, ComeBack) {
+        use ComeBack::{AtOnce, BackingOff, No, WithFreshToken};
         match self {
-            Self::Normal | Self::NotAuthenticated => ComeBack::No,
-            Self::TooManyConnections => ComeBack::BackingOff(30),
-            _ => ComeBack::BackingOff(0),
+            Self::Normal => (1000, "normal", No),
+            Self::GoingAway => (1001, "going_away", BackingOff(0)),
+            Self::ProtocolError => (1002, "protocol_error", BackingOff(0)),
+            Self::InvalidData => (1007, "invalid_data", BackingOff(0)),
+            Self::TooBig => (1009, "too_big", BackingOff(0)),
+            Self::InternalError => (1011, "internal", BackingOff(0)),
+            Self::Draining => (1012, "draining", AtOnce),
+            Self::TryAgainLater => (1013, "overloaded", BackingOff(0)),
+            Self::HeartbeatMissed => (4000, "heartbeat_missed", BackingOff(0)),
+            Self::NotAuthenticated => (4001, "not_authenticated", No),
+            Self::TokenExpired => (4002, "token_expired", WithFreshToken),
+            Self::Forbidden => (4003, "forbidden", No),
+            Self::TooSlow => (4008, "too_slow", BackingOff(0)),
+            Self::TooManyConnections => (4009, "too_many_connections", BackingOff(30)),
+            Self::Disconnected => (4010, "disconnected", No),
+            Self::RateLimited => (4029, "rate_limited", BackingOff(10)),
         }
     }
 }
