@@ -152,6 +152,8 @@ struct Assembly {
     compressed: bool,
     bytes: Vec<u8>,
     fragments: u32,
+    /// A fragment ended since [`Reader::took_fragment`] was last asked.
+    fragment_ended: bool,
     utf8: Utf8,
 }
 
@@ -192,6 +194,15 @@ impl Reader {
         self.partial
             .get_or_insert_default()
             .next(input, rules, inflation)
+    }
+
+    /// Whether a fragment of an unfinished message ended since this was last asked: a sign of life without an event.
+    pub fn took_fragment(&mut self) -> bool {
+        let message = self
+            .partial
+            .as_mut()
+            .and_then(|partial| partial.message.as_mut());
+        message.is_some_and(|message| std::mem::take(&mut message.fragment_ended))
     }
 
     /// Bytes of memory held for what isn't complete.
@@ -305,6 +316,9 @@ impl Partial {
             if header.fin {
                 return self.finish(rules, inflation).map(Some);
             }
+            if let Some(message) = &mut self.message {
+                message.fragment_ended = true;
+            }
         }
     }
 
@@ -336,6 +350,7 @@ impl Partial {
                 compressed: header.rsv1,
                 bytes: Vec::new(),
                 fragments: 0,
+                fragment_ended: false,
                 utf8: Utf8::default(),
             }),
         };

@@ -55,13 +55,17 @@ impl<S> Shard<S> {
     }
 
     /// Puts the reading state back, unless all half-received messages together take too much.
-    fn keep_reader(&mut self, now: Now, token: Token, reader: Reader) {
+    fn keep_reader(&mut self, now: Now, token: Token, mut reader: Reader) {
         let held = reader.held_bytes();
+        let heard = reader.took_fragment();
         let Some(connection) = self.get_mut(token) else {
             return;
         };
         if matches!(connection.phase, Phase::Deaf | Phase::Answered) {
             return;
+        }
+        if heard {
+            connection.heard = now.tick();
         }
         let before = std::mem::replace(&mut connection.held_bytes, held);
         connection.reader = reader;
