@@ -1,8 +1,8 @@
 //! One connection's state, all of it.
 
-use wshub_protocol::SessionId;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::reader::Reader;
+use wshub_protocol::{CloseCode, SessionId};
 
 use crate::outbox::Outbox;
 use crate::rooms::Memberships;
@@ -36,6 +36,8 @@ pub(crate) struct Connection<S> {
     pub(crate) session: SessionId,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) phase: Phase,
+    /// What we closed it with.
+    pub(crate) closed_with: Option<CloseCode>,
     /// The kernel took no more at the last try.
     pub(crate) blocked: bool,
     /// A ping was due while the kernel took nothing.

@@ -42,6 +42,30 @@ pub struct Refused {
 /// The answer to a publication.
 pub type Outcome = Result<Published, Refused>;
 
+/// What a connection asked for when it published: the answer names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The id it gave, if it gave one.
+    pub id: Option<MessageId>,
+    /// The room it wrote to, if it was one.
+    pub room: Option<RoomId>,
+}
+
+impl Asked {
+    /// What is asked by publishing this.
+    #[must_use]
+    pub fn by(publish: &Publish) -> Self {
+        let room = match &publish.target {
+            Target::Room(room) => Some(room.clone()),
+            Target::Everybody | Target::Users(_) => None,
+        };
+        Self {
+            id: publish.id.clone(),
+            room,
+        }
+    }
+}
+
 /// The sort of a message, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -208,7 +232,7 @@ pub enum Item<S> {
     /// since its members may all be on other shards.
     Leave(Token, RoomId, Option<Arc<Room>>, Cursor),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
-    Outcome(Token, Option<MessageId>, Outcome),
+    Outcome(Token, Box<Asked>, Outcome),
     /// All connections are to be closed with 1001.
     Stop,
 }

@@ -18,7 +18,7 @@ use slab::Slab;
 use wshub_protocol::client_message::Target;
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::reader::{Inflation, Reader, Rules};
-use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, server_message};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId, server_message};
 
 use crate::connection::{Connection, NONE, Phase};
 use crate::counters::Counters;
@@ -75,8 +75,8 @@ pub enum Effect<S> {
     Forget(RoomId),
     /// Nothing more will be written: close our half, so that the peer sees the end behind our close frame.
     HalfClose(Token),
-    /// The connection is over: drop its socket.
-    Close(S),
+    /// The connection is over: drop its socket. The code is ours; there is none where the peer left.
+    Close(S, SessionId, Option<CloseCode>),
 }
 
 /// What a shard is for.
@@ -151,9 +151,7 @@ impl<S> Shard<S> {
             Item::Leave(token, id, room, cursor) => {
                 self.left(now, token, &id, room.as_deref(), cursor);
             }
-            Item::Outcome(token, id, outcome) => {
-                self.tell_outcome(now, token, id.as_ref(), outcome)
-            }
+            Item::Outcome(token, asked, outcome) => self.tell_outcome(now, token, *asked, outcome),
             Item::Stop => self.stop(now),
         }
         None
@@ -211,6 +209,7 @@ impl<S> Shard<S> {
             session,
             deflate,
             phase: Phase::Open,
+            closed_with: None,
             blocked: false,
             ping_owed: false,
             queued: false,

@@ -13,9 +13,10 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll};
 use wshub_engine::Engine;
+use wshub_hub::message::Asked;
 use wshub_hub::shard::Wrote;
 use wshub_hub::{Effect, Item, Now, Post, Publication, Shard, Tail, Token};
-use wshub_protocol::MessageId;
+use wshub_protocol::CloseCode;
 
 use crate::clock::Clock;
 use crate::inbox::{Inboxes, WAKER};
@@ -239,10 +240,10 @@ impl Turns {
     /// Does what the rules want done. Publications that stand together travel together.
     fn act(&mut self, now: Now) {
         let mut batch: Vec<Publication> = Vec::new();
-        let mut publishers: Vec<(Token, Option<MessageId>)> = Vec::new();
+        let mut publishers: Vec<(Token, Asked)> = Vec::new();
         while let Some(effect) = self.driver.shard.pop_effect() {
             if let Effect::Publish(token, publication) = effect {
-                publishers.push((token, publication.publish.id.clone()));
+                publishers.push((token, Asked::by(&publication.publish)));
                 batch.push(publication);
                 continue;
             }
@@ -272,7 +273,11 @@ impl Turns {
                     let _ = socket.shutdown(Shutdown::Write);
                 }
             }
-            Effect::Close(socket) => drop(socket),
+            Effect::Close(socket, session, code) => {
+                drop(socket);
+                let code = code.map(CloseCode::number);
+                tracing::debug!(session = session.text(), code, "connection ended");
+            }
         }
     }
 
@@ -280,7 +285,7 @@ impl Turns {
         &self,
         now: Now,
         batch: &mut Vec<Publication>,
-        publishers: &mut Vec<(Token, Option<MessageId>)>,
+        publishers: &mut Vec<(Token, Asked)>,
     ) {
         if batch.is_empty() {
             return;
@@ -288,9 +293,9 @@ impl Turns {
         let publishers = std::mem::take(publishers);
         let (inboxes, number) = (Arc::clone(&self.driver.inboxes), self.driver.number);
         let tell = move |outcomes: Vec<_>| {
-            for ((token, id), outcome) in publishers.into_iter().zip(outcomes) {
-                if id.is_some() || Result::is_err(&outcome) {
-                    inboxes.post(number, Item::Outcome(token, id, outcome));
+            for ((token, asked), outcome) in publishers.into_iter().zip(outcomes) {
+                if asked.id.is_some() || Result::is_err(&outcome) {
+                    inboxes.post(number, Item::Outcome(token, Box::new(asked), outcome));
                 }
             }
         };

@@ -125,11 +125,13 @@ impl Service for Node {
             .user_id
             .as_deref()
             .and_then(|user| UserId::parse(user).ok());
-        tracing::debug!(peer = %request.peer, user = upgrade.query.user_id.as_deref(), "connection");
+        let session = SessionId(fastrand::u128(..).to_ne_bytes());
+        let named = upgrade.query.user_id.as_deref();
+        tracing::debug!(peer = %request.peer, user = named, session = %session.text(), "connection");
         let arrival = Arrival {
             socket: mio::net::TcpStream::from_std(socket),
             user,
-            session: SessionId(fastrand::u128(..).to_ne_bytes()),
+            session,
             deflate: upgrade.deflate,
             answer: upgrade.response(),
             early,

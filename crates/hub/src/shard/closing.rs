@@ -29,6 +29,7 @@ impl<S> Shard<S> {
                 .clear_behind_current(&mut connection.outbox, connection.deflate);
             self.counters.unwritten.add(u64::from(dropped));
         }
+        connection.closed_with = Some(code);
         connection.phase = match code {
             CloseCode::ProtocolError | CloseCode::InvalidData | CloseCode::TooBig => Phase::Deaf,
             _ => Phase::Leaving,
@@ -136,11 +137,16 @@ impl<S> Shard<S> {
         self.drop_reader(index);
         self.timers.disarm(index);
         let Connection {
-            socket, mut outbox, ..
+            socket,
+            mut outbox,
+            session,
+            closed_with,
+            ..
         } = self.connections.remove(index as usize);
         let dropped = self.outgoing.clear(&mut outbox);
         self.counters.unwritten.add(u64::from(dropped));
         self.counters.sockets.set(self.connections.len() as u64);
-        self.effects.push_back(Effect::Close(socket));
+        self.effects
+            .push_back(Effect::Close(socket, session, closed_with));
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use wshub_protocol::client_message::{Refusal, Target};
-use wshub_protocol::{Cursor, ErrorCode, MessageId, RoomId, server_message};
+use wshub_protocol::{Cursor, ErrorCode, RoomId, server_message};
 
 use super::{Effect, Shard, Token};
 use crate::connection::{NONE, Phase};
 use crate::frames::Shared;
-use crate::message::{Kind, Message, Outcome};
+use crate::message::{Asked, Kind, Message, Outcome};
 use crate::rooms;
 use crate::tail::Room;
 use crate::time::Now;
@@ -145,13 +145,7 @@ impl<S> Shard<S> {
     }
 
     /// Tells a publisher what became of a message, where it asked or must know.
-    pub(super) fn tell_outcome(
-        &mut self,
-        now: Now,
-        token: Token,
-        id: Option<&MessageId>,
-        outcome: Outcome,
-    ) {
+    pub(super) fn tell_outcome(&mut self, now: Now, token: Token, asked: Asked, outcome: Outcome) {
         let index = token.index();
         if self
             .get_mut(token)
@@ -171,18 +165,13 @@ impl<S> Shard<S> {
                 self.send_json(now, index);
             }
             Err(refused) => {
-                let id = id.map(|id| id.as_str().to_owned());
-                let sentence = refused.sentence.to_owned();
-                self.tell_refusal(
-                    now,
-                    index,
-                    &Refusal {
-                        code: refused.code,
-                        sentence,
-                        id,
-                        room_id: None,
-                    },
-                );
+                let refusal = Refusal {
+                    code: refused.code,
+                    sentence: refused.sentence.to_owned(),
+                    id: asked.id.map(|id| id.as_str().to_owned()),
+                    room_id: asked.room.map(|room| room.as_str().to_owned()),
+                };
+                self.tell_refusal(now, index, &refusal);
             }
         }
     }
@@ -218,7 +207,7 @@ impl<S> Shard<S> {
         let refusal = Refusal {
             code: ErrorCode::TooManyRooms,
             sentence: format!(
-                "this connection is in {} rooms, leave one first",
+                "a connection may be in {} rooms at most: leave one first",
                 self.limits.rooms_per_connection
             ),
             id: None,
