@@ -4,7 +4,7 @@
 //! sleeps: a busy shard is never woken, an idle one once for all that comes meanwhile.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::net::TcpStream;
@@ -18,6 +18,7 @@ pub const WAKER: Token = Token(usize::MAX);
 pub struct Inboxes {
     inboxes: Box<[Inbox]>,
     most_bytes: usize,
+    times_full: AtomicU64,
 }
 
 struct Inbox {
@@ -60,6 +61,7 @@ impl Inboxes {
         Ok(Self {
             inboxes: polls.map(inbox).collect::<io::Result<_>>()?,
             most_bytes,
+            times_full: AtomicU64::new(0),
         })
     }
 
@@ -67,6 +69,12 @@ impl Inboxes {
     #[must_use]
     pub fn shards(&self) -> usize {
         self.inboxes.len()
+    }
+
+    /// How often a publisher found no room.
+    #[must_use]
+    pub fn times_full(&self) -> u64 {
+        self.times_full.load(Ordering::Relaxed)
     }
 
     /// Takes all that was posted to a shard, in order, by swapping it with the empty `into`.
@@ -118,8 +126,11 @@ impl Post<TcpStream> for Inboxes {
     }
 
     fn has_room(&self) -> bool {
-        self.inboxes
-            .iter()
-            .all(|inbox| inbox.bytes.load(Ordering::Relaxed) < self.most_bytes)
+        let below = |inbox: &Inbox| inbox.bytes.load(Ordering::Relaxed) < self.most_bytes;
+        let has_room = self.inboxes.iter().all(below);
+        if !has_room {
+            self.times_full.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
     }
 }

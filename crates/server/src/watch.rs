@@ -1,13 +1,14 @@
-//! Once a second: lets the log forget, and every ten seconds says in one line what went on.
+//! Once a second: lets the log forget, and tells of trouble; every ten seconds says in one line what went on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 use wshub_hub::message::Kind;
 use wshub_protocol::CloseCode;
 
-use crate::logs::{Counters, SUMMARY_EVERY};
+use crate::logs::{Admission, Counters, SUMMARY_EVERY, Troubles};
 use crate::node::Node;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ pub async fn watch(node: Arc<Node>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = read(&node);
+    let mut seen = trouble_of(&node);
+    let mut troubles = Troubles::default();
     let mut since = Duration::ZERO;
     loop {
         ticks.tick().await;
@@ -24,6 +27,7 @@ pub async fn watch(node: Arc<Node>) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .trim(node.clock.now());
+        tell_trouble(&node, &mut seen, &mut troubles);
         since += TICK;
         if since >= SUMMARY_EVERY {
             since = Duration::ZERO;
@@ -50,8 +54,6 @@ pub fn read(node: &Node) -> Counters {
         CloseCode::InvalidData,
         CloseCode::TooBig,
     ];
-    let load =
-        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
     let front = &node.front;
     Counters {
         connected: node.clients(),
@@ -72,4 +74,64 @@ pub fn read(node: &Node) -> Counters {
         broke_protocol: broke.into_iter().map(closed).sum(),
         not_accepted: load(&front.refused_full) + load(&front.refused_descriptors),
     }
+}
+
+/// A kind of trouble: its name, how often it was met, and what the operator can do.
+type Trouble = (&'static str, u64, &'static str);
+
+fn trouble_of(node: &Node) -> [Trouble; 6] {
+    let counters = read(node);
+    let front = &node.front;
+    let not_served = node.sum(|shard| shard.closed_with(CloseCode::TryAgainLater));
+    [
+        (
+            "no_descriptors",
+            load(&front.refused_descriptors) + load(&front.accept_pauses),
+            "connections could not be accepted: raise the limit on open files (ulimit -n), or add a node",
+        ),
+        (
+            "front_full",
+            load(&front.refused_full),
+            "connections were refused: too many in their handshake, see limits.handshake_timeout",
+        ),
+        (
+            "overloaded",
+            node.inboxes.times_full(),
+            "publishes were refused: the shards are behind, see limits.inbox_bytes, or add a node",
+        ),
+        (
+            "partial_full",
+            not_served,
+            "connections were closed: half-received messages fill limits.partial_bytes",
+        ),
+        (
+            "too_slow",
+            counters.too_slow,
+            "connections were closed: they read too slowly, see limits.queue_messages and limits.queue_bytes",
+        ),
+        (
+            "broke_protocol",
+            counters.broke_protocol,
+            "connections were closed: what they sent broke the protocol or a size limit",
+        ),
+    ]
+}
+
+fn tell_trouble(node: &Node, seen: &mut [Trouble; 6], troubles: &mut Troubles) {
+    let now = Instant::now();
+    let met = trouble_of(node);
+    for ((kind, times, sentence), (_, before, _)) in
+        met.into_iter().zip(std::mem::replace(seen, met))
+    {
+        if times == before {
+            continue;
+        }
+        if let Admission::Say(_) = troubles.admit(kind, now) {
+            tracing::warn!(kind, times, "{sentence}");
+        }
+    }
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }
