@@ -108,6 +108,12 @@ impl Tail {
         (self.entries.len(), self.bytes)
     }
 
+    /// Rooms with a member on some shard.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.interest.len()
+    }
+
     /// Puts a message at the end of the log and posts it to the shards concerned.
     pub fn append<S>(
         &mut self,

@@ -1,6 +1,7 @@
 //! The HTTP API: publishing, and what operators and orchestrators ask.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
@@ -93,18 +94,17 @@ fn stats(node: &Node) -> Answer {
             .map(|kind| (kind.name(), count(kind)))
             .collect()
     };
-    let (entries, bytes) = node
-        .tail
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .depth();
+    let (rooms, (entries, bytes)) = {
+        let tail = node.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        (tail.rooms(), tail.depth())
+    };
     let body = json!({
         "total_clients": node.clients(),
         "shard_stats": by_shard,
         "timestamp": node.clock.now().unix_seconds(),
         "node": node.config.node,
         "users": node.sum(|shard| shard.users.get()),
-        "rooms": node.sum(|shard| shard.rooms.get()),
+        "rooms": rooms,
         "messages_in": by_kind(&|kind| node.messages_in(kind)),
         "messages_out": by_kind(&|kind| node.sum(|shard| shard.messages_out[kind.index()].get())),
         "log": { "entries": entries, "bytes": bytes },
