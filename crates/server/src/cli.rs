@@ -7,11 +7,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::exit;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    Compression, Config, ConfigError, ConfigFile, Limits, Listen, Resolved, Sources,
+    Compression, Config, ConfigError, ConfigFile, Heartbeat, Limits, Listen, Resolved, Sources,
 };
 use crate::logs::{FilterError, LogFilter};
 
@@ -235,6 +236,11 @@ impl EchoArgs {
             inbox_bytes: 1024 * MIB,
             ..Limits::default()
         };
+        // A suite may think for minutes between two frames, and takes a ping for a wrong answer.
+        let heartbeat = Heartbeat {
+            interval: Duration::from_hours(1),
+            timeout: Duration::from_hours(2),
+        };
         // Suites look at compression with small messages too, and speak over one connection at a
         // time: one shard then has all the room.
         let compression = Compression {
@@ -247,6 +253,7 @@ impl EchoArgs {
                 shards: 1,
                 limits,
                 compression,
+                heartbeat,
                 ..Config::default()
             },
         })
