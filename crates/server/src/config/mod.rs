@@ -102,8 +102,8 @@ pub struct Log {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Heartbeat {
-    /// After so long without a frame a ping is sent. 50 s stays below the 60 s after which many
-    /// proxies cut a silent connection.
+    /// A ping is sent this often. 50 s stays below the 60 s after which many proxies cut a silent
+    /// connection.
     #[serde(with = "as_duration")]
     pub interval: Duration,
     /// After so long without a frame the connection is gone (4000). Longer than the interval, so
