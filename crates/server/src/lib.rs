@@ -1,7 +1,7 @@
 //! The server: sockets, threads and the clock around the rules of `wshub-hub`.
 //!
 //! `front` accepts connections and reads HTTP, `driver` runs a shard, `node` holds what they share, `api` answers
-//! requests. [`run`](run::run) puts them together.
+//! requests. [`run::start`] puts them together.
 
 pub mod api;
 pub mod cli;
