@@ -30,10 +30,7 @@ impl<S> Shard<S> {
             self.counters.unwritten.add(u64::from(dropped));
         }
         connection.closed_with = Some(code);
-        connection.phase = match code {
-            CloseCode::ProtocolError | CloseCode::InvalidData | CloseCode::TooBig => Phase::Deaf,
-            _ => Phase::Leaving,
-        };
+        connection.phase = Phase::Leaving;
         connection.until = now.tick().plus_ms(if slow { EVICT_MS } else { CLOSE_MS });
         self.outgoing.queue_last(
             now,

@@ -74,6 +74,7 @@ impl<S> Shard<S> {
         if held > before && self.partial_bytes > self.limits.partial_bytes {
             self.drop_reader(token.index());
             self.close(now, token.index(), CloseCode::TryAgainLater);
+            self.stop_listening(token.index());
         }
     }
 
@@ -81,6 +82,16 @@ impl<S> Shard<S> {
         if self.get_mut(token).is_some() {
             self.drop_reader(token.index());
             self.close_because(now, token.index(), error.close_code(), &error.to_string());
+            self.stop_listening(token.index());
+        }
+    }
+
+    /// What still comes begins within a frame and makes no sense by itself: it is thrown away until the peer hangs up.
+    fn stop_listening(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        connection.phase = Phase::Deaf;
+        if connection.outbox.is_empty() {
+            self.all_written(index);
         }
     }
 

@@ -322,7 +322,7 @@ impl<S> Shard<S> {
             .mark(now, index, &mut self.connections[index as usize]);
     }
 
-    fn all_written(&mut self, index: u32) {
+    pub(super) fn all_written(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
         match connection.phase {
             Phase::Open | Phase::Leaving => {}
