@@ -1,0 +1,80 @@
+//! How connections begin.
+
+use wshub_hub::Limits;
+use wshub_protocol::CloseCode;
+
+use crate::world::World;
+
+#[test]
+fn connected_comes_first_and_names_the_session_and_the_place() {
+    let world = World::with_seed(1);
+    world.broadcast("before");
+    let ann = world.connect("ann");
+    world.broadcast("after");
+    assert_eq!(ann.types(), ["connected", "broadcast"]);
+    assert_eq!(ann.heard(), ["after"]);
+    assert_eq!(ann.last("connected", |said| said.offset()), 1);
+    assert_eq!(
+        ann.last("connected", |said| said.session_id.clone().unwrap().len()),
+        22
+    );
+    assert_eq!(
+        ann.last("connected", |said| said.user_id.clone().unwrap()),
+        "ann"
+    );
+    assert_eq!(ann.last("connected", |said| said.resumed), Some(false));
+}
+
+#[test]
+fn sessions_of_one_user_have_different_names() {
+    let world = World::with_seed(2);
+    let sessions = world
+        .connect_all(["ann", "ann"])
+        .map(|client| client.last("connected", |said| said.session_id.clone()));
+    assert_ne!(sessions[0], sessions[1]);
+}
+
+#[test]
+fn who_has_no_identity_is_told_so_and_closed() {
+    let world = World::with_seed(3);
+    let nobody = world.stranger().comes();
+    let nameless = world.visitor("").comes();
+    for client in [nobody, nameless] {
+        assert_eq!(client.errors(), ["user_id_required"]);
+        assert_eq!(client.types(), ["error"]);
+        assert_eq!(client.close_code(), Some(4001));
+        assert!(!client.has_a_socket());
+    }
+    assert_eq!(
+        (
+            world.clients(),
+            world.closed_with(CloseCode::NotAuthenticated)
+        ),
+        (0, 2)
+    );
+}
+
+#[test]
+fn what_comes_in_one_packet_with_the_upgrade_is_heard() {
+    let world = World::with_seed(4);
+    let ann = world
+        .visitor("ann")
+        .saying_at_once(r#"{"type":"broadcast","data":1}"#)
+        .comes();
+    assert_eq!(ann.types(), ["connected", "broadcast"]);
+}
+
+#[test]
+fn a_user_may_have_a_thousand_connections_and_no_more() {
+    let world = World::with_seed(5).shards(2);
+    let most = Limits::default().connections_per_user;
+    let devices: Vec<_> = (0..most).map(|_| world.visitor("ann")).collect();
+    let mut clients = Vec::new();
+    world.at_once(|| clients.extend(devices.into_iter().map(|device| device.comes())));
+    let late = world.connect("ann");
+    assert_eq!((late.close_code(), late.types().len()), (Some(4009), 0));
+    clients[0].closes(1000);
+    assert_eq!(world.connect("ann").types(), ["connected"]);
+    assert_eq!(world.connect("bob").types(), ["connected"]);
+    assert_eq!(world.clients(), 1001);
+}

@@ -1,0 +1,334 @@
+//! The simulated world: one node's production code, clients at the far ends of simulated links, and time that passes
+//! only when told. Everything in it follows from its seed.
+
+mod client;
+mod inboxes;
+mod link;
+mod node;
+mod peer;
+mod turns;
+pub(crate) mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wshub_hub::{Counters, Item, Limits, Mode, Publication};
+use wshub_protocol::client_message::{Publish, Target};
+use wshub_protocol::extensions::accept_deflate;
+use wshub_protocol::{CloseCode, MessageId, RoomId, UserId};
+
+pub(crate) use client::Client;
+use link::Link;
+use node::Plan;
+pub(crate) use node::{Entry, RETENTION_MS};
+use peer::Peer;
+pub(crate) use peer::Said;
+use turns::Turns;
+
+/// Seconds, in the milliseconds that worlds count in.
+pub(crate) fn secs(seconds: u64) -> u64 {
+    seconds * 1000
+}
+
+/// The buffer of a link, about that of a Linux socket.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// A world. What is done to it takes effect before the next thing is done, except within [`World::at_once`].
+#[derive(Clone)]
+pub(crate) struct World {
+    turns: Rc<RefCell<Turns>>,
+    at_once: Rc<Cell<bool>>,
+}
+
+impl World {
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        let plan = Plan {
+            shards: 1,
+            limits: Limits::default(),
+            mode: Mode::Hub,
+            inbox_bytes: 256 * 1024 * 1024,
+        };
+        Self {
+            turns: Rc::new(RefCell::new(Turns::new(seed, plan))),
+            at_once: Rc::default(),
+        }
+    }
+
+    pub(crate) fn shards(self, shards: usize) -> Self {
+        self.planned(|plan| plan.shards = shards)
+    }
+
+    pub(crate) fn limits(self, change: impl FnOnce(&mut Limits)) -> Self {
+        self.planned(|plan| change(&mut plan.limits))
+    }
+
+    pub(crate) fn inboxes_of(self, bytes: usize) -> Self {
+        self.planned(|plan| plan.inbox_bytes = bytes)
+    }
+
+    pub(crate) fn that_echoes(self) -> Self {
+        self.planned(|plan| plan.mode = Mode::Echo)
+    }
+
+    fn planned(self, change: impl FnOnce(&mut Plan)) -> Self {
+        {
+            let mut turns = self.turns.borrow_mut();
+            assert!(
+                turns.links.is_empty(),
+                "plan the world before somebody lives in it"
+            );
+            let mut plan = turns.plan.clone();
+            change(&mut plan);
+            *turns = Turns::new(turns.seed, plan);
+        }
+        self
+    }
+
+    pub(crate) fn connect(&self, user: &str) -> Client {
+        self.visitor(user).comes()
+    }
+
+    pub(crate) fn connect_all<const N: usize>(&self, users: [&str; N]) -> [Client; N] {
+        users.map(|user| self.connect(user))
+    }
+
+    /// Somebody who is about to connect.
+    pub(crate) fn visitor(&self, user: &str) -> Visitor {
+        let peer = Peer::new(Some(user.to_owned()));
+        Visitor {
+            world: self.clone(),
+            peer,
+            buffer: BUFFER_BYTES,
+        }
+    }
+
+    /// Somebody without identity, about to connect.
+    pub(crate) fn stranger(&self) -> Visitor {
+        Visitor {
+            world: self.clone(),
+            peer: Peer::new(None),
+            buffer: BUFFER_BYTES,
+        }
+    }
+
+    /// Does several things before any of them takes effect; in which order they do is left to the seed.
+    pub(crate) fn at_once(&self, things: impl FnOnce()) {
+        self.hurry(things);
+        self.settled();
+    }
+
+    /// Like [`World::at_once`], and leaves things under way.
+    pub(crate) fn hurry(&self, things: impl FnOnce()) {
+        let before = self.at_once.replace(true);
+        things();
+        self.at_once.set(before);
+    }
+
+    /// Everybody who can do something does one thing.
+    pub(crate) fn turn(&self) {
+        self.turns.borrow_mut().round();
+    }
+
+    /// Where nobody can do anything, lets a millisecond pass.
+    pub(crate) fn advance_if_idle(&self) {
+        let mut turns = self.turns.borrow_mut();
+        if turns.is_idle() {
+            turns.now_ms += 1;
+        }
+    }
+
+    fn settled(&self) {
+        if !self.at_once.get() {
+            self.turns.borrow_mut().settle();
+        }
+    }
+
+    pub(crate) fn advance(&self, ms: u64) {
+        self.turns.borrow_mut().advance(ms);
+    }
+
+    /// Publishes into a room, as by HTTP.
+    pub(crate) fn publish(&self, room: &str, text: &str) {
+        self.publish_to(Target::Room(RoomId::parse(room).expect("a room")), text);
+    }
+
+    /// Publishes to everybody, as by HTTP.
+    pub(crate) fn broadcast(&self, text: &str) {
+        self.publish_to(Target::Everybody, text);
+    }
+
+    /// Publishes to users, as by HTTP.
+    pub(crate) fn tell(&self, users: &[&str], text: &str) {
+        let users = users
+            .iter()
+            .map(|user| UserId::parse(user).expect("a user"))
+            .collect();
+        self.publish_to(Target::Users(users), text);
+    }
+
+    fn publish_to(&self, target: Target, text: &str) {
+        let publish = Publish {
+            target,
+            id: None::<MessageId>,
+            data: quoted(text).into(),
+        };
+        let publication = Publication {
+            publish,
+            from: String::new(),
+        };
+        self.turns.borrow_mut().http.push_back(publication);
+        self.settled();
+    }
+
+    /// The node is told to stop.
+    pub(crate) fn stop(&self) {
+        self.turns.borrow().node.post_to_all(|| Item::Stop);
+        self.settled();
+    }
+
+    pub(crate) fn sum(&self, counter: impl Fn(&Counters) -> u64) -> u64 {
+        self.turns
+            .borrow()
+            .node
+            .counters
+            .iter()
+            .map(|shard| counter(shard))
+            .sum()
+    }
+
+    pub(crate) fn clients(&self) -> u64 {
+        self.sum(|shard| shard.clients.get())
+    }
+
+    pub(crate) fn closed_with(&self, code: CloseCode) -> u64 {
+        self.sum(|shard| shard.closed_with(code))
+    }
+
+    /// Distinct users in a room, as the tail knows it.
+    pub(crate) fn users_in(&self, room: &str) -> u32 {
+        self.turns
+            .borrow()
+            .node
+            .lock()
+            .users_in(&RoomId::parse(room).expect("a room"))
+    }
+
+    /// How many messages were posted to shards, one for each shard that had to hear it.
+    pub(crate) fn messages_posted(&self) -> usize {
+        self.turns.borrow().node.inboxes.messages_posted()
+    }
+
+    /// How many messages are still in memory once the log has let go of them.
+    pub(crate) fn messages_alive(&self) -> usize {
+        let turns = self.turns.borrow();
+        turns.node.lock().trim(wshub_hub::Now {
+            elapsed_ms: turns.now_ms + RETENTION_MS + 1,
+            unix_ms: 0,
+        });
+        turns.node.inboxes.messages_alive()
+    }
+
+    /// Whether no shard holds a socket.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.turns
+            .borrow()
+            .node
+            .shards
+            .iter()
+            .all(|shard| shard.is_empty())
+    }
+
+    /// The messages that the log took, oldest first.
+    pub(crate) fn with_log<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
+        look(&self.turns.borrow().node.log)
+    }
+
+    /// Starts a new list of whom was written to.
+    pub(crate) fn forget_writes(&self) {
+        self.turns.borrow_mut().node.writes.clear();
+    }
+
+    /// The place of a client's first write in that list.
+    pub(crate) fn place_of_write(&self, client: &Client) -> Option<usize> {
+        let turns = self.turns.borrow();
+        turns
+            .node
+            .writes
+            .iter()
+            .position(|&link| link == client.number())
+    }
+
+    /// A number below `end` that the seed chooses.
+    pub(crate) fn chance(&self, end: usize) -> usize {
+        self.turns.borrow_mut().rng.usize(..end)
+    }
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text")
+}
+
+/// Somebody who is about to connect.
+pub(crate) struct Visitor {
+    world: World,
+    peer: Peer,
+    buffer: usize,
+}
+
+impl Visitor {
+    /// Offers permessage-deflate in the words of `Sec-WebSocket-Extensions`.
+    pub(crate) fn offering(mut self, extensions: &str) -> Self {
+        self.peer.deflate = accept_deflate([extensions].into_iter());
+        self
+    }
+
+    /// Each direction of the link holds so many bytes.
+    pub(crate) fn with_buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
+        self
+    }
+
+    /// Sends a message in the same packet as the upgrade.
+    pub(crate) fn saying_at_once(mut self, json: &str) -> Self {
+        self.peer.early = wire::frame(wire::TEXT | wire::FIN, json.as_bytes(), [1, 2, 3, 4]);
+        self
+    }
+
+    /// Sends in pieces of at most so many bytes.
+    pub(crate) fn in_pieces_of(mut self, bytes: usize) -> Self {
+        self.peer.most_at_once = bytes;
+        self
+    }
+
+    /// Keeps the messages as they come, whatever they are.
+    pub(crate) fn keeping_texts(mut self) -> Self {
+        self.peer.keeps_texts = true;
+        self
+    }
+
+    /// Keeps every byte it is given.
+    pub(crate) fn recording(mut self) -> Self {
+        self.peer.recording = Some(Vec::new());
+        self
+    }
+
+    pub(crate) fn comes(self) -> Client {
+        let Self {
+            world,
+            peer,
+            buffer,
+        } = self;
+        let number = {
+            let mut turns = world.turns.borrow_mut();
+            let number = turns.links.len();
+            let latency_ms = turns.rng.u64(0..20);
+            turns.links.push(Link::new(buffer, latency_ms));
+            turns.peers.push(peer);
+            turns.door.push_back(number);
+            number
+        };
+        world.settled();
+        Client::new(world, number)
+    }
+}

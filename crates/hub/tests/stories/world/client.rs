@@ -1,0 +1,274 @@
+//! A client in the words of stories: what it does, and what it has heard.
+
+use wshub_protocol::frame::Opcode;
+
+use super::peer::{Peer, Said};
+use super::turns::Turns;
+use super::{World, quoted, wire};
+
+/// A connection of a user.
+#[derive(Clone)]
+pub(crate) struct Client {
+    world: World,
+    number: usize,
+}
+
+impl Client {
+    pub(crate) fn new(world: World, number: usize) -> Self {
+        Self { world, number }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Turns, usize) -> T) -> T {
+        act(&mut self.world.turns.borrow_mut(), self.number)
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Peer) -> T) -> T {
+        look(&self.world.turns.borrow().peers[self.number])
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn writes(&self, bytes: &[u8]) {
+        self.with(|turns, at| turns.peers[at].outgoing.extend(bytes));
+        self.world.settled();
+    }
+
+    /// Sends a frame with this first byte.
+    pub(crate) fn sends_frame(&self, first: u8, payload: &[u8]) {
+        let mask = self.with(|turns, _| turns.mask());
+        self.writes(&wire::frame(first, payload, mask));
+    }
+
+    /// Sends a text message.
+    pub(crate) fn sends(&self, text: &str) {
+        self.sends_frame(wire::TEXT | wire::FIN, text.as_bytes());
+    }
+
+    pub(crate) fn broadcasts(&self, text: &str) {
+        self.sends(&format!(
+            r#"{{"type":"broadcast","data":{}}}"#,
+            quoted(text)
+        ));
+    }
+
+    pub(crate) fn tells(&self, users: &[&str], text: &str) {
+        let (users, data) = (serde_json::to_string(users).expect("ids"), quoted(text));
+        self.sends(&format!(
+            r#"{{"type":"user","target_ids":{users},"data":{data}}}"#
+        ));
+    }
+
+    pub(crate) fn says(&self, room: &str, text: &str) {
+        let (room, data) = (quoted(room), quoted(text));
+        self.sends(&format!(
+            r#"{{"type":"room","room_id":{room},"data":{data}}}"#
+        ));
+    }
+
+    pub(crate) fn joins(&self, room: &str) {
+        self.sends(&format!(r#"{{"type":"join","room_id":{}}}"#, quoted(room)));
+    }
+
+    /// Joins, and is the same client.
+    pub(crate) fn join(self, room: &str) -> Self {
+        self.joins(room);
+        self
+    }
+
+    pub(crate) fn leaves(&self, room: &str) {
+        self.sends(&format!(r#"{{"type":"leave","room_id":{}}}"#, quoted(room)));
+    }
+
+    /// Says good-bye.
+    pub(crate) fn closes(&self, code: u16) {
+        self.with(|turns, at| {
+            let mask = turns.mask();
+            turns.peers[at].closed_first = true;
+            turns.peers[at].say_close(code, mask);
+        });
+        self.world.settled();
+    }
+
+    pub(crate) fn closes_normally(&self) {
+        self.closes(1000);
+    }
+
+    /// Sends a frame with an opcode that nobody knows.
+    pub(crate) fn breaks_the_rules(&self) {
+        self.sends_frame(0x83, b"");
+    }
+
+    /// Closes its socket without a word.
+    pub(crate) fn hangs_up(&self) {
+        self.with(|turns, at| {
+            turns.peers[at].reads = false;
+            turns.peers[at].outgoing.clear();
+            turns.links[at].up.ended = true;
+            turns.links[at].down.cut = true;
+        });
+        self.world.settled();
+    }
+
+    /// Is gone, and nobody is told: no byte goes through any more.
+    pub(crate) fn vanishes(&self) {
+        self.with(|turns, at| turns.links[at].lost = true);
+        self.world.settled();
+    }
+
+    pub(crate) fn stops_reading(&self) {
+        self.with(|turns, at| turns.peers[at].reads = false);
+    }
+
+    pub(crate) fn reads_on(&self) {
+        self.with(|turns, at| turns.peers[at].reads = true);
+        self.world.settled();
+    }
+
+    pub(crate) fn ignores_pings(&self) {
+        self.with(|turns, at| turns.peers[at].answers_pings = false);
+    }
+
+    pub(crate) fn ignores_the_close(&self) {
+        self.with(|turns, at| turns.peers[at].answers_close = false);
+    }
+
+    /// The `data` of all messages it heard, texts without their quotes.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.told(
+            |said| said.is_message(),
+            |said| said.data().trim_matches('"').to_owned(),
+        )
+    }
+
+    /// The types of all it was told, in order.
+    pub(crate) fn types(&self) -> Vec<String> {
+        self.told(|_| true, |said| said.kind.clone())
+    }
+
+    /// The codes of the errors it was told.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.told(
+            |said| said.kind == "error",
+            |said| said.code.clone().unwrap_or_default(),
+        )
+    }
+
+    /// Something of each message of a type.
+    pub(crate) fn each<T>(&self, kind: &str, look: impl Fn(&Said) -> T) -> Vec<T> {
+        self.told(|said| said.kind == kind, look)
+    }
+
+    /// Something of the last message of a type.
+    pub(crate) fn last<T>(&self, kind: &str, look: impl Fn(&Said) -> T) -> T {
+        self.each(kind, look)
+            .pop()
+            .unwrap_or_else(|| panic!("was told no {kind}"))
+    }
+
+    /// All it was told.
+    pub(crate) fn with_all<T>(&self, look: impl FnOnce(&[Said]) -> T) -> T {
+        self.look(|peer| look(&peer.said))
+    }
+
+    fn told<T>(&self, which: impl Fn(&Said) -> bool, look: impl Fn(&Said) -> T) -> Vec<T> {
+        self.look(|peer| {
+            peer.said
+                .iter()
+                .filter(|said| which(said))
+                .map(look)
+                .collect()
+        })
+    }
+
+    /// The messages it kept as they came.
+    pub(crate) fn texts(&self) -> Vec<(Opcode, String)> {
+        self.look(|peer| {
+            let text = |(opcode, text): &(u8, Vec<u8>)| {
+                let opcode = if *opcode == wire::TEXT {
+                    Opcode::Text
+                } else {
+                    Opcode::Binary
+                };
+                (opcode, String::from_utf8_lossy(text).into_owned())
+            };
+            peer.texts.iter().map(text).collect()
+        })
+    }
+
+    /// Every byte it was given behind the answer to the upgrade.
+    pub(crate) fn recording(&self) -> Vec<u8> {
+        self.look(|peer| {
+            let bytes = peer.recording.as_deref().expect("a visitor that records");
+            let head = bytes
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .map_or(0, |at| at + 4);
+            bytes[head..].to_vec()
+        })
+    }
+
+    pub(crate) fn compressed_frames(&self) -> usize {
+        self.look(|peer| peer.compressed_frames)
+    }
+
+    pub(crate) fn pings(&self) -> usize {
+        self.look(|peer| peer.pings)
+    }
+
+    /// The payloads of the pongs it was given.
+    pub(crate) fn pongs(&self) -> Vec<String> {
+        self.look(|peer| {
+            peer.pongs
+                .iter()
+                .map(|pong| String::from_utf8_lossy(pong).into_owned())
+                .collect()
+        })
+    }
+
+    /// The code that the server closed with, or answered its own close with.
+    pub(crate) fn close_code(&self) -> Option<u16> {
+        self.look(|peer| peer.close.as_ref().map(|(code, _)| *code))
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<String> {
+        self.look(|peer| peer.close.as_ref().map(|(_, reason)| reason.clone()))
+    }
+
+    /// Whether the server closed with this code, rather than answer a close.
+    pub(crate) fn was_closed_with(&self, code: u16) -> bool {
+        self.look(|peer| !peer.closed_first && peer.close.as_ref().is_some_and(|c| c.0 == code))
+    }
+
+    pub(crate) fn reads(&self) -> bool {
+        self.look(|peer| peer.reads)
+    }
+
+    pub(crate) fn user(&self) -> String {
+        self.look(|peer| peer.user.clone().unwrap_or_default())
+    }
+
+    /// It has seen the server's half of the link end.
+    pub(crate) fn saw_the_end(&self) -> bool {
+        self.look(|peer| peer.saw_end)
+    }
+
+    /// Whether a frame stopped short.
+    pub(crate) fn is_left_within_a_frame(&self) -> bool {
+        self.look(|peer| peer.ear.is_within_a_frame())
+    }
+
+    /// The server holds its socket.
+    pub(crate) fn has_a_socket(&self) -> bool {
+        self.world.turns.borrow().links[self.number].open
+    }
+
+    /// It can still be spoken with: the link is whole and nobody has said good-bye.
+    pub(crate) fn is_connected(&self) -> bool {
+        let turns = self.world.turns.borrow();
+        let (link, peer) = (&turns.links[self.number], &turns.peers[self.number]);
+        link.open && !link.lost && !link.up.ended && peer.close.is_none() && !peer.said_close
+    }
+}

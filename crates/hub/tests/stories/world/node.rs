@@ -1,0 +1,301 @@
+//! A node without sockets and threads: the production shards, tail and engine, each step of their driver by itself, so
+//! that the world may order the steps as it likes.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastrand::Rng;
+use wshub_engine::{Engine, Memory};
+use wshub_hub::limits::WRITE_BYTES_PER_TURN;
+use wshub_hub::message::Asked;
+use wshub_hub::shard::Wrote;
+use wshub_hub::tail::TailConfig;
+use wshub_hub::{
+    Arrival, Counters, Effect, Item, Limits, Mode, Now, Outcome, Post, Publication, Shard, Tail,
+    Token,
+};
+use wshub_protocol::Epoch;
+use wshub_protocol::client_message::Target;
+
+use super::inboxes::{Inboxes, Socket};
+use super::link::{Link, piece};
+
+/// How long the log keeps a message, in milliseconds.
+pub(crate) const RETENTION_MS: u64 = 300_000;
+
+/// What a world decides about its node.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) shards: usize,
+    pub(crate) limits: Limits,
+    pub(crate) mode: Mode,
+    pub(crate) inbox_bytes: usize,
+}
+
+/// A message that the log took: the ledger against which everything heard is held.
+pub(crate) struct Entry {
+    pub(crate) offset: u64,
+    pub(crate) target: Target,
+    pub(crate) from: String,
+    pub(crate) id: String,
+    pub(crate) data: String,
+}
+
+pub(crate) struct Node {
+    pub(crate) shards: Vec<Shard<Socket>>,
+    pub(crate) counters: Vec<Arc<Counters>>,
+    pub(crate) tail: Arc<Mutex<Tail>>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    /// What the shards want done and isn't yet.
+    pub(crate) effects: Vec<VecDeque<Effect<Socket>>>,
+    pub(crate) log: Vec<Entry>,
+    /// Links in the order in which they were written to.
+    pub(crate) writes: Vec<usize>,
+    engine: Memory<Socket, Inboxes>,
+}
+
+impl Node {
+    pub(crate) fn new(plan: &Plan, seed: u64, now: Now) -> Self {
+        let tail = Arc::new(Mutex::new(Tail::new(TailConfig {
+            epoch: Epoch {
+                ordinal: 1,
+                random: seed,
+            },
+            shards: plan.shards,
+            retention_ms: RETENTION_MS,
+            bytes: 64 * 1024 * 1024,
+            seed,
+        })));
+        let inboxes = Arc::new(Inboxes::new(plan.shards, plan.inbox_bytes));
+        let counters: Vec<Arc<Counters>> = (0..plan.shards).map(|_| Arc::default()).collect();
+        let shard = |counters: &Arc<Counters>| {
+            Shard::new(
+                plan.limits.clone(),
+                plan.mode,
+                "n1",
+                Arc::clone(counters),
+                seed,
+                now,
+            )
+        };
+        Self {
+            shards: counters.iter().map(shard).collect(),
+            effects: counters.iter().map(|_| VecDeque::new()).collect(),
+            engine: Memory::new(Arc::clone(&tail), Arc::clone(&inboxes)),
+            counters,
+            tail,
+            inboxes,
+            log: Vec::new(),
+            writes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn admit(&self, arrival: Arrival<Socket>) {
+        self.lock().connect(Box::new(arrival), &*self.inboxes);
+    }
+
+    pub(crate) fn post_to_all(&self, item: impl Fn() -> Item<Socket>) {
+        (0..self.shards.len()).for_each(|shard| self.inboxes.post(shard, item()));
+    }
+
+    /// Takes what the shard wants done out of it; the order stays.
+    pub(crate) fn collect(&mut self, shard: usize) {
+        let wanted = std::iter::from_fn(|| self.shards[shard].pop_effect());
+        self.effects[shard].extend(wanted);
+    }
+
+    /// Handles items of a shard's inbox, and after each writes to whoever reached a bound by it.
+    pub(crate) fn take_items(
+        &mut self,
+        now: Now,
+        shard: usize,
+        links: &mut [Link],
+        rng: &mut Rng,
+        most: usize,
+    ) {
+        for _ in 0..most {
+            let Some(item) = self.inboxes.take(shard) else {
+                break;
+            };
+            self.take_item(now, shard, item, links, rng);
+        }
+        self.collect(shard);
+    }
+
+    fn take_item(
+        &mut self,
+        now: Now,
+        shard: usize,
+        item: Item<Socket>,
+        links: &mut [Link],
+        rng: &mut Rng,
+    ) {
+        let arriving = match &item {
+            Item::Connect(arrival, _) => Some(arrival.socket.0),
+            _ => None,
+        };
+        let token = self.shards[shard].take(now, item);
+        if let Some(link) = arriving {
+            (links[link].shard, links[link].token) = (shard, token);
+        }
+        while let Some(token) = self.shards[shard].next_urgent() {
+            self.write(now, shard, token, links, rng);
+        }
+    }
+
+    /// Reads once from a link; its end, where nothing comes before it.
+    pub(crate) fn read(&mut self, now: Now, link: &mut Link, most: usize) {
+        let Some(token) = link.token else { return };
+        let shard = &mut self.shards[link.shard];
+        let mut bytes = link.up.read(now.elapsed_ms, most);
+        if !bytes.is_empty() {
+            shard.receive(now, token, &mut bytes);
+        } else if link.up.is_at_end() {
+            link.end_told = true;
+            shard.broken(token);
+        }
+        self.collect(link.shard);
+    }
+
+    pub(crate) fn write_next(&mut self, now: Now, shard: usize, links: &mut [Link], rng: &mut Rng) {
+        if let Some(token) = self.shards[shard].next_to_write() {
+            self.write(now, shard, token, links, rng);
+        }
+        self.collect(shard);
+    }
+
+    fn write(&mut self, now: Now, shard: usize, token: Token, links: &mut [Link], rng: &mut Rng) {
+        let rules = &mut self.shards[shard];
+        let mut total = 0;
+        while total < WRITE_BYTES_PER_TURN {
+            let wrote = {
+                let mut slices = [IoSlice::new(&[]); 16];
+                let Some((socket, filled)) = rules.gather(token, &mut slices) else {
+                    return;
+                };
+                self.writes.push(socket.0);
+                write_slices(now, &mut links[socket.0], &slices[..filled], rng)
+            };
+            if let Wrote::Some(bytes) = wrote {
+                total += bytes;
+            }
+            if !rules.wrote(now, token, wrote) {
+                return;
+            }
+        }
+        rules.yield_write(now, token);
+    }
+
+    /// Does at most `most` of the things a shard wants done. Publications that stand together travel together.
+    pub(crate) fn act(&mut self, now: Now, shard: usize, links: &mut [Link], most: usize) {
+        let (mut batch, mut publishers) = (Vec::new(), Vec::new());
+        for _ in 0..most {
+            let Some(effect) = self.effects[shard].pop_front() else {
+                break;
+            };
+            if let Effect::Publish(token, publication) = effect {
+                publishers.push((token, Asked::by(&publication.publish)));
+                batch.push(publication);
+                continue;
+            }
+            self.publish_for(now, shard, &mut batch, &mut publishers);
+            self.act_on(shard, effect, links);
+        }
+        self.publish_for(now, shard, &mut batch, &mut publishers);
+    }
+
+    fn act_on(&mut self, shard: usize, effect: Effect<Socket>, links: &mut [Link]) {
+        match effect {
+            Effect::Publish(..) => unreachable!("publications are gathered into batches"),
+            Effect::Join(token, room) => self.lock().join(shard, token, room, &*self.inboxes),
+            Effect::Leave(token, room) => self.lock().leave(shard, token, room, &*self.inboxes),
+            Effect::Forget(room) => self.lock().forget(shard, &room),
+            Effect::HalfClose(token) => {
+                if let Some(socket) = self.shards[shard].socket_mut(token) {
+                    links[socket.0].down.ended = true;
+                }
+            }
+            Effect::Close(socket, ..) => {
+                links[socket.0].close_by_server();
+            }
+        }
+    }
+
+    fn publish_for(
+        &mut self,
+        now: Now,
+        shard: usize,
+        batch: &mut Vec<Publication>,
+        publishers: &mut Vec<(Token, Asked)>,
+    ) {
+        if batch.is_empty() {
+            return;
+        }
+        let outcomes = self.publish(now, std::mem::take(batch));
+        for ((token, asked), outcome) in publishers.drain(..).zip(outcomes) {
+            if asked.id.is_some() || outcome.is_err() {
+                self.inboxes
+                    .post(shard, Item::Outcome(token, Box::new(asked), outcome));
+            }
+        }
+    }
+
+    /// Publishes through the engine, and enters into the ledger what the log took.
+    pub(crate) fn publish(&mut self, now: Now, batch: Vec<Publication>) -> Vec<Outcome> {
+        let said: Vec<_> = batch
+            .iter()
+            .map(|p| (p.publish.clone(), p.from.clone()))
+            .collect();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let slot = Arc::clone(&told);
+        let tell = move |outcomes| *slot.lock().unwrap_or_else(PoisonError::into_inner) = outcomes;
+        self.engine.publish(now, batch, Box::new(tell));
+        let outcomes = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
+        assert_eq!(
+            outcomes.len(),
+            said.len(),
+            "each publication has exactly one outcome"
+        );
+        for ((publish, from), outcome) in said.into_iter().zip(&outcomes) {
+            if let Ok(published) = outcome {
+                let offset = published.cursor.offset.major;
+                assert_eq!(offset, self.log.len() as u64 + 1, "the log is dense");
+                let (target, data) = (publish.target, publish.data.into());
+                self.log.push(Entry {
+                    offset,
+                    target,
+                    from,
+                    id: published.id.clone(),
+                    data,
+                });
+            }
+        }
+        outcomes
+    }
+}
+
+fn write_slices(now: Now, link: &mut Link, slices: &[IoSlice<'_>], rng: &mut Rng) -> Wrote {
+    if link.down.cut {
+        return Wrote::Broken;
+    }
+    let room = link.down.room();
+    if room == 0 {
+        link.down.refuse();
+        return Wrote::Blocked;
+    }
+    let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+    let taken = piece(rng, room.min(offered));
+    let bytes = slices
+        .iter()
+        .flat_map(|slice| slice.iter().copied())
+        .take(taken)
+        .collect();
+    link.down
+        .write(now.elapsed_ms + link.latency_ms + rng.u64(0..3), bytes);
+    Wrote::Some(taken)
+}
