@@ -3,5 +3,9 @@
 
 mod world;
 
+mod closing;
 mod connecting;
+mod heartbeats;
 mod messages;
+mod rooms;
+mod slow_clients;
