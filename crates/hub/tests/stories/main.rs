@@ -3,9 +3,13 @@
 
 mod world;
 
+mod bad_input;
 mod closing;
+mod compression;
 mod connecting;
+mod fairness;
 mod heartbeats;
 mod messages;
 mod rooms;
+mod second_opinion;
 mod slow_clients;
