@@ -1,0 +1,306 @@
+//! Random lives of clients that come, talk, join, leave, stall, break the rules and vanish, held against the ledger.
+//! `WSHUB_SEEDS=100000` lives that many of them.
+
+use std::collections::BTreeSet;
+
+use wshub_hub::{Limits, shard_of};
+use wshub_protocol::CloseCode;
+
+use crate::ledger;
+use crate::world::wire::TEXT;
+use crate::world::{Client, World, secs};
+
+const SEEDS: u64 = 300;
+const STEPS: usize = 250;
+const USERS: [&str; 6] = ["ann", "bob", "cid", "dan", "eve", "fay"];
+const ROOMS: [&str; 4] = ["news", "chat", "dogs", "cats"];
+
+struct Life {
+    world: World,
+    shards: usize,
+    /// Nobody stalls, breaks the rules or vanishes, so that all counters are exact.
+    gentle: bool,
+    clients: Vec<Client>,
+    /// Connections that had no identity.
+    strangers: Vec<Client>,
+    said: usize,
+}
+
+impl Life {
+    fn with_seed(seed: u64) -> Self {
+        let shards = 1 + seed as usize % 4;
+        let gentle = seed.is_multiple_of(3);
+        let rough = |limits: &mut Limits| {
+            limits.queue_messages = [4, 32, 256][seed as usize / 3 % 3];
+            limits.partial_bytes = 20_000;
+            limits.rooms_per_connection = 3;
+            limits.connections_per_user = 4;
+        };
+        let world = World::with_seed(seed).shards(shards);
+        let world = if gentle { world } else { world.limits(rough) };
+        Self {
+            world,
+            shards,
+            gentle,
+            clients: Vec::new(),
+            strangers: Vec::new(),
+            said: 0,
+        }
+    }
+
+    fn pick<T: Clone>(&self, from: &[T]) -> T {
+        from[self.world.chance(from.len())].clone()
+    }
+
+    fn live(&mut self) {
+        for _ in 0..STEPS {
+            match self.world.chance(if self.gentle { 70 } else { 80 }) {
+                0..6 => self.somebody_comes(),
+                6..10 => self.world.turn(),
+                10..20 => self.somebody_publishes_by_http(),
+                20 => self.world.advance(self.world.chance(2000) as u64),
+                21 if self.world.chance(20) == 0 => self.world.advance(secs(30)),
+                step => self.somebody_acts(step),
+            }
+            (0..self.world.chance(3)).for_each(|_| self.world.turn());
+        }
+    }
+
+    fn somebody_comes(&mut self) {
+        if self
+            .clients
+            .iter()
+            .filter(|client| client.is_connected())
+            .count()
+            >= 12
+        {
+            return;
+        }
+        if self.world.chance(10) == 0 {
+            return self.strangers.push(self.world.stranger().comes());
+        }
+        let visitor = self.world.visitor(self.pick(&USERS));
+        let buffer = if self.gentle {
+            1 << 20
+        } else {
+            self.pick(&[300, 3000, 1 << 20])
+        };
+        let offers = [
+            "",
+            "permessage-deflate",
+            "permessage-deflate; server_max_window_bits=10",
+        ];
+        self.clients.push(
+            visitor
+                .with_buffer(buffer)
+                .offering(self.pick(&offers))
+                .comes(),
+        );
+    }
+
+    /// A text that no other message has; now and then one that is worth compressing.
+    fn text(&mut self) -> String {
+        self.said += 1;
+        let length = self.pick(&[0, 0, 0, 60, 400]);
+        format!("{} {}", self.said, "word ".repeat(length))
+    }
+
+    fn somebody_publishes_by_http(&mut self) {
+        let text = self.text();
+        match self.world.chance(3) {
+            0 => self.world.broadcast(&text),
+            1 => self.world.tell(&[self.pick(&USERS), "nobody"], &text),
+            _ => self.world.publish(self.pick(&ROOMS), &text),
+        }
+    }
+
+    fn somebody_acts(&mut self, step: usize) {
+        let there: Vec<&Client> = self
+            .clients
+            .iter()
+            .filter(|client| client.is_connected())
+            .collect();
+        if there.is_empty() {
+            return;
+        }
+        let client = &self.pick(&there).clone();
+        let (room, user, text) = (self.pick(&ROOMS), self.pick(&USERS), self.text());
+        match step {
+            21..36 => client.joins(room),
+            36..44 => client.leaves(room),
+            44..50 => client.says(room, &text),
+            50..56 => client.broadcasts(&text),
+            56..60 => client.tells(&[user, self.pick(&USERS), user], &text),
+            60..66 => client.sends(&format!(
+                r#"{{"type":"room","room_id":"{room}","id":"m{}","data":"{text}"}}"#,
+                self.said
+            )),
+            66 => client.sends("no JSON"),
+            67..70 => self.pick(&[Client::closes_normally, Client::hangs_up])(client),
+            70..74 => client.stops_reading(),
+            74..78 => client.reads_on(),
+            78 => client.sends_frame(TEXT, &[b' '; 9000]),
+            _ => self.pick(&[Client::vanishes, Client::breaks_the_rules])(client),
+        }
+    }
+
+    /// Whoever still stalls reads on or is given up; whoever vanished is noticed.
+    fn calm_down(&self) {
+        for client in &self.clients {
+            if self.world.chance(2) == 0 && client.is_connected() {
+                client.reads_on();
+            }
+        }
+        self.world.advance(secs(75));
+    }
+
+    fn check(&self) {
+        let world = &self.world;
+        let rooms: Vec<BTreeSet<String>> = world.with_log(|log| {
+            self.clients
+                .iter()
+                .map(|client| ledger::hold(log, client))
+                .collect()
+        });
+        world.with_log(|log| {
+            self.clients
+                .iter()
+                .for_each(|client| ledger::hold_acks(log, client))
+        });
+        let there: Vec<_> = self
+            .clients
+            .iter()
+            .zip(&rooms)
+            .filter(|(client, _)| client.is_connected())
+            .collect();
+        let users: BTreeSet<String> = there.iter().map(|(client, _)| client.user()).collect();
+        assert_eq!(world.clients(), there.len() as u64, "clients");
+        assert_eq!(
+            world.sum(|shard| shard.users.get()),
+            users.len() as u64,
+            "users"
+        );
+        let memberships = || {
+            there
+                .iter()
+                .flat_map(|(client, rooms)| rooms.iter().map(|room| (client.user(), room)))
+        };
+        let by_shard: BTreeSet<_> = memberships()
+            .map(|(user, room)| (shard_of(&user, self.shards), room))
+            .collect();
+        assert_eq!(
+            world.sum(|shard| shard.rooms.get()),
+            by_shard.len() as u64,
+            "rooms"
+        );
+        for room in ROOMS {
+            let members: BTreeSet<_> = memberships()
+                .filter(|(_, in_room)| *in_room == room)
+                .collect();
+            assert_eq!(
+                world.users_in(room) as usize,
+                members.len(),
+                "members of {room}"
+            );
+        }
+        self.check_counters();
+    }
+
+    fn check_counters(&self) {
+        let world = &self.world;
+        let closed = CloseCode::ALL
+            .iter()
+            .map(|&code| world.closed_with(code))
+            .sum::<u64>();
+        let left = world.sum(|shard| shard.left.get());
+        let opened = (self.clients.len() + self.strangers.len()) as u64;
+        assert_eq!(world.sum(|shard| shard.opened.get()), opened, "opened");
+        assert_eq!(
+            world.clients() + closed + left,
+            opened,
+            "each connection ends once"
+        );
+        let of_clients =
+            world.with_log(|log| log.iter().filter(|entry| !entry.from.is_empty()).count());
+        let came_in = world.sum(|shard| shard.messages_in.iter().map(|kind| kind.get()).sum());
+        assert_eq!(came_in, of_clients as u64, "messages in");
+        let went_out = world.sum(|shard| shard.messages_out.iter().map(|kind| kind.get()).sum());
+        let heard = self
+            .clients
+            .iter()
+            .map(|client| client.heard().len() as u64)
+            .sum::<u64>();
+        assert!(went_out >= heard, "messages out");
+        let left_early = self.clients.iter().any(|client| !client.is_connected());
+        assert!(
+            !self.gentle || left_early || went_out == heard,
+            "messages out"
+        );
+        for code in CloseCode::ALL {
+            let told = |client: &&Client| client.was_closed_with(code.number());
+            let told = self
+                .clients
+                .iter()
+                .chain(&self.strangers)
+                .filter(told)
+                .count() as u64;
+            let counted = world.closed_with(code);
+            assert!(
+                told <= counted,
+                "{told} were told {code:?}, {counted} are counted"
+            );
+            assert!(!self.gentle || told == counted, "{code:?}");
+        }
+    }
+
+    /// All go, and nothing of them is left.
+    fn end(self) {
+        for client in self.clients.iter().filter(|client| client.is_connected()) {
+            self.pick(&[Client::closes_normally, Client::hangs_up])(client);
+        }
+        self.world.advance(secs(3));
+        assert!(self.world.is_empty());
+        let posted = self.world.messages_posted();
+        for room in ROOMS {
+            self.world.publish(room, "nobody is there");
+            assert_eq!(self.world.users_in(room), 0);
+        }
+        self.world.at_once(|| {});
+        assert_eq!(
+            self.world.messages_posted(),
+            posted,
+            "interest is left behind"
+        );
+        let sum = |counter: fn(&wshub_hub::Counters) -> u64| self.world.sum(counter);
+        let left = [
+            sum(|shard| shard.clients.get()),
+            sum(|shard| shard.sockets.get()),
+            sum(|shard| shard.users.get()),
+            sum(|shard| shard.rooms.get()),
+            sum(|shard| shard.partial_bytes.get()),
+        ];
+        assert_eq!(left, [0; 5]);
+        assert_eq!(
+            self.world.messages_alive(),
+            0,
+            "an outbox holds messages of nobody"
+        );
+    }
+}
+
+#[test]
+fn every_random_life_agrees_with_the_ledger() {
+    let seeds = std::env::var("WSHUB_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
+    for seed in 0..seeds.unwrap_or(SEEDS) {
+        let mut life = Life::with_seed(seed);
+        let world = life.world.clone();
+        world.hurry(|| {
+            life.live();
+            life.calm_down();
+            life.check();
+            life.end();
+        });
+    }
+}
