@@ -2,7 +2,7 @@
 
 use wshub_protocol::CloseCode;
 
-use crate::world::wire::{BINARY, CLOSE, FIN};
+use crate::world::wire::{BINARY, CLOSE, FIN, PING};
 use crate::world::{World, secs};
 
 #[test]
@@ -40,6 +40,7 @@ fn nothing_comes_behind_a_good_bye() {
             (0..10).for_each(|n| bob.says("news", &n.to_string()));
             ann.sends(r#"{"type":"room","room_id":"news","data":1,"id":"m"}"#);
             ann.joins("other");
+            (0..5).for_each(|_| ann.sends_frame(PING | FIN, b"still there?"));
             (0..world.chance(8)).for_each(|_| world.turn());
             if seed % 2 == 0 {
                 ann.closes(1000)

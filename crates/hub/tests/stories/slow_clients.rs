@@ -89,6 +89,21 @@ fn a_burst_within_a_turn_does_not_evict_a_healthy_reader() {
 }
 
 #[test]
+fn a_burst_within_a_turn_is_not_heaped_up_for_who_does_not_read() {
+    let most = Limits::default().queue_messages as usize;
+    for seed in 0..40 {
+        let world = World::with_seed(seed);
+        let ann = world.visitor("ann").with_buffer(1000).comes();
+        ann.stops_reading();
+        world.hurry(|| (0..1000).for_each(|n| world.broadcast(&n.to_string())));
+        while !world.all_is_taken() {
+            world.turn();
+        }
+        assert!(world.messages_alive() <= most, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_socket_that_takes_nothing_for_10_seconds_is_given_up() {
     let world = World::with_seed(46);
     let ann = world.visitor("ann").with_buffer(1000).comes();

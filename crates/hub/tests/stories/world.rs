@@ -228,6 +228,13 @@ impl World {
         turns.node.inboxes.messages_alive()
     }
 
+    /// Whether shards have taken all that was posted to them.
+    pub(crate) fn all_is_taken(&self) -> bool {
+        let turns = self.turns.borrow();
+        let mut shards = 0..turns.node.shards.len();
+        turns.http.is_empty() && shards.all(|shard| turns.node.inboxes.is_empty(shard))
+    }
+
     /// Whether no shard holds a socket.
     pub(crate) fn is_empty(&self) -> bool {
         self.turns
