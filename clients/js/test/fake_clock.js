@@ -23,6 +23,11 @@ export class FakeClock {
     return this.#timers.length;
   }
 
+  /** In how many milliseconds each of them falls due. */
+  get delays() {
+    return this.#timers.map((timer) => timer.at - this.now);
+  }
+
   /**
    * Moves on by `ms` and runs what falls due, in its order, what is set meanwhile included; after
    * each the world around the clock gets its turn.

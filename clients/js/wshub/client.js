@@ -32,6 +32,10 @@ import * as messages from "./messages.js";
  * @property {() => number} [random]
  * @property {Pick<EventTarget, "addEventListener" | "removeEventListener">} [network] what tells
  *   `online`; the window by default
+ * @property {number} [pingAfterMs] after how long without a word the server is asked for one; a minute
+ *   by default
+ * @property {number} [pongWithinMs] how long it then has before the connection counts as lost; 10 s by
+ *   default
  *
  * @typedef {{ name: "idle" }
  *   | { name: "connecting", attempt: number }
@@ -57,6 +61,12 @@ const CONNECT_DEADLINE_MS = 15_000;
 /** No drain asks for more than 10 s; a wild `delay_ms` must not keep a client on a dying node. */
 const LONGEST_DRAIN_DELAY_MS = 30_000;
 
+const PING_AFTER_MS = 60_000;
+const PONG_WITHIN_MS = 10_000;
+
+/** Beyond this, timers fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export class Client {
   /** @type {string} */
   #url;
@@ -64,6 +74,8 @@ export class Client {
   #clock;
   #random;
   #network;
+  #pingAfterMs;
+  #pongWithinMs;
   /** @type {Set<string>} */
   #rooms;
   /** @type {Listeners<Events>} */
@@ -74,6 +86,8 @@ export class Client {
   #socket = null;
   /** @type {unknown} */
   #timer = null;
+  /** Whether the node has asked this client to move on; the timer is then that of the move. */
+  #draining = false;
   #attempt = 0;
   #atLeastMs = 0;
 
@@ -89,6 +103,8 @@ export class Client {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#network = options.network ?? surroundings();
+    this.#pingAfterMs = span(options.pingAfterMs ?? PING_AFTER_MS);
+    this.#pongWithinMs = span(options.pongWithinMs ?? PONG_WITHIN_MS);
     this.#rooms = new Set(options.rooms);
   }
 
@@ -194,10 +210,7 @@ export class Client {
     };
     // A close event follows every error; without this handler Node would end the process.
     socket.onerror = () => {};
-    this.#schedule(CONNECT_DEADLINE_MS, () => {
-      this.#abandon(NORMAL);
-      this.#lost(CUT, "no answer");
-    });
+    this.#schedule(CONNECT_DEADLINE_MS, () => this.#giveUp("no answer"));
     this.#become({ name: "connecting", attempt: this.#attempt });
   }
 
@@ -213,6 +226,7 @@ export class Client {
 
   /** @param {unknown} frame */
   #hear(frame) {
+    if (this.#state.name === "connected" && !this.#draining) this.#watch();
     const message = messages.read(frame);
     if (!message) return;
     if (message.type === "connected") this.#welcome(message.session_id);
@@ -225,13 +239,26 @@ export class Client {
 
   /** @param {string} sessionId */
   #welcome(sessionId) {
-    this.#cancel();
+    this.#draining = false;
+    this.#watch();
     this.#attempt = 0;
     // The state comes first, since only a connected client sends; the rooms come before anything
     // that a listener says into them.
     this.#state = { name: "connected", sessionId };
     for (const room of this.#rooms) this.#send(messages.join(room));
     this.#listeners.tell("state", this.#state);
+  }
+
+  /**
+   * A connection whose other end vanished looks open for as long as nothing is written to it, and a
+   * page can't see the server's own pings. So each message starts this wait anew, and after a long
+   * silence the server is asked for a sign of life.
+   */
+  #watch() {
+    this.#schedule(this.#pingAfterMs, () => {
+      this.#schedule(this.#pongWithinMs, () => this.#giveUp("the server fell silent"));
+      this.ping();
+    });
   }
 
   /**
@@ -243,6 +270,7 @@ export class Client {
   #drain(delayMs) {
     if (this.#state.name !== "connected") return;
     const ms = Math.min(Math.max(Number(delayMs) || 0, 0), LONGEST_DRAIN_DELAY_MS);
+    this.#draining = true;
     this.#schedule(ms, () => {
       this.#abandon(NORMAL);
       this.#wait(0, DRAINING, closeCode(DRAINING).meaning);
@@ -297,6 +325,16 @@ export class Client {
   #online = () => {
     if (this.#state.name === "waiting" && this.#atLeastMs === 0) this.#open();
   };
+
+  /**
+   * Treats a peer that says nothing as a connection that was cut.
+   *
+   * @param {string} why
+   */
+  #giveUp(why) {
+    this.#abandon(NORMAL);
+    this.#lost(CUT, why);
+  }
 
   /**
    * Closes the socket without waiting for the peer, which may be gone.
@@ -362,6 +400,12 @@ function address(url, userId) {
   full.hash = "";
   if (userId !== undefined) full.searchParams.set("user_id", userId);
   return full.href;
+}
+
+/** @param {number} ms */
+function span(ms) {
+  if (!(ms > 0)) throw new RangeError(`a wait must be a positive number of milliseconds, not ${ms}`);
+  return Math.min(ms, LONGEST_TIMER_MS);
 }
 
 /** The window, or a worker's scope; Node has neither and nothing there tells `online`. */
