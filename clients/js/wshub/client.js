@@ -78,6 +78,12 @@ export class Client {
   #pongWithinMs;
   /** @type {Set<string>} */
   #rooms;
+  /**
+   * Rooms asked for on this connection that no `joined` has come for.
+   *
+   * @type {Set<string>}
+   */
+  #asked = new Set();
   /** @type {Listeners<Events>} */
   #listeners = new Listeners();
   /** @type {State} */
@@ -181,11 +187,13 @@ export class Client {
   }
 
   /**
-   * Joins now, or as soon as there is a connection, and again after every reconnect.
+   * Joins now, or as soon as there is a connection, and again after every reconnect. A room that is
+   * refused is forgotten, which `error` tells with its `room_id`.
    *
    * @param {string} roomId
    */
   join(roomId) {
+    if (!this.#rooms.has(roomId)) this.#asked.add(roomId);
     this.#rooms.add(roomId);
     this.#send(messages.join(roomId));
   }
@@ -193,6 +201,7 @@ export class Client {
   /** @param {string} roomId */
   leave(roomId) {
     this.#rooms.delete(roomId);
+    this.#asked.delete(roomId);
     this.#send(messages.leave(roomId));
   }
 
@@ -231,6 +240,7 @@ export class Client {
     if (!message) return;
     if (message.type === "connected") this.#welcome(message.session_id);
     if (message.type === "reconnect") this.#drain(message.delay_ms);
+    this.#keepRooms(message);
     this.#listeners.tell("message", message, /** @type {string} */ (frame));
     if (messages.isKnown(message.type)) {
       this.#listeners.tell(message.type, /** @type {any} */ (message));
@@ -245,8 +255,23 @@ export class Client {
     // The state comes first, since only a connected client sends; the rooms come before anything
     // that a listener says into them.
     this.#state = { name: "connected", sessionId };
+    this.#asked = new Set(this.#rooms);
     for (const room of this.#rooms) this.#send(messages.join(room));
     this.#listeners.tell("state", this.#state);
+  }
+
+  /**
+   * Forgets a room whose join is refused; it would be refused again after every reconnect. Before
+   * `joined` has come the error may as well be for a message into the room, so a `joined` that comes
+   * after it brings the room back.
+   *
+   * @param {messages.Message} message
+   */
+  #keepRooms({ type, room_id }) {
+    if (type === "error" && this.#asked.has(room_id)) this.#rooms.delete(room_id);
+    if (type === "joined" && this.#asked.delete(room_id)) this.#rooms.add(room_id);
+    // Where the room is wanted again, a second join is on its way behind the leave.
+    if (type === "left" && this.#rooms.has(room_id)) this.#asked.add(room_id);
   }
 
   /**
