@@ -51,7 +51,7 @@ const FILES: &[File] = &[
 ];
 
 /// Nothing inline, nothing from elsewhere: whatever a message holds, it can't become a script of the page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The file at a path.

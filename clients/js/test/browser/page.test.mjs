@@ -11,7 +11,7 @@ import { HubProcess } from "./hub_process.js";
 import { PageUnderTest } from "./page_under_test.js";
 
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
   "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 let browser;
@@ -154,6 +154,14 @@ test("the page and its modules are served under the strict policy, with their ty
     assert.ok(answer.headers.get("content-type").startsWith(type), path);
     if (path === "") assert.equal(answer.headers.get("content-security-policy"), POLICY);
   }
+});
+
+test("a script on the page can open a socket to its own hub and to no other", async (t) => {
+  const other = await HubProcess.start();
+  t.after(() => other.kill());
+  const page = await PageUnderTest.open(browser, hub.url);
+  assert.equal(await page.socketTo(hub.url), "open");
+  assert.equal(await page.socketTo(other.url), "forbidden by connect-src");
 });
 
 test("a phone shows the whole width without scrolling sideways, in light and dark", async () => {

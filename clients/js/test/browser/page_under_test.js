@@ -51,6 +51,21 @@ export class PageUnderTest {
     return this.#page.getByTestId("log").locator(selector).count();
   }
 
+  /** What becomes of a socket that a script on the page opens to a hub: that it is `open`, or why not. */
+  socketTo(hubUrl) {
+    const address = `${hubUrl.replace(/^http/, "ws")}ws?user_id=eve`;
+    return this.#page.evaluate(
+      (url) =>
+        new Promise((resolve) => {
+          const told = (event) => resolve(`forbidden by ${event.effectiveDirective}`);
+          document.addEventListener("securitypolicyviolation", told, { once: true });
+          const socket = new WebSocket(url);
+          socket.onopen = () => resolve("open");
+        }),
+      address,
+    );
+  }
+
   /** By how many pixels the page is wider than the window. */
   sidewaysOverflow() {
     const root = this.#page.locator("html");
