@@ -41,6 +41,18 @@ pub enum Body {
     Chunked,
 }
 
+/// What a head says in a field that may be there once at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Single<'b> {
+    /// Nothing: there is no such field.
+    Absent,
+    /// This, in exactly one field.
+    Text(&'b str),
+    /// Nothing that could be relied on: the field is there more than once or isn't UTF-8. Where a
+    /// decision hangs on it this must count as the worst that it could have said.
+    Unclear,
+}
+
 /// Why bytes are not the head of a request that is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadError {
@@ -117,15 +129,24 @@ impl<'b> Head<'b> {
             .and_then(|value| str::from_utf8(value).ok())
     }
 
+    /// The field of this name, told apart from one that is there but not clear.
+    #[must_use]
+    pub fn single(&self, name: &str) -> Single<'b> {
+        let mut fields = self.fields(name);
+        match (fields.next(), fields.next()) {
+            (None, _) => Single::Absent,
+            (Some(value), None) => str::from_utf8(value).map_or(Single::Unclear, Single::Text),
+            (Some(_), Some(_)) => Single::Unclear,
+        }
+    }
+
     /// The field of this name if there is exactly one and it is UTF-8.
     #[must_use]
     pub fn only(&self, name: &str) -> Option<&'b str> {
-        let mut fields = self.fields(name);
-        let first = fields.next()?;
-        if fields.next().is_some() {
-            return None;
+        match self.single(name) {
+            Single::Text(text) => Some(text),
+            Single::Absent | Single::Unclear => None,
         }
-        str::from_utf8(first).ok()
     }
 
     /// All fields of this name that are UTF-8, in their order.

@@ -2,7 +2,13 @@
 
 use std::net::IpAddr;
 
+/// What stands for an `Origin` that is there but not clear: sent more than once, or not as text. It is no origin that a
+/// browser could send, and taking it for none would let a page in as if it were a program.
+pub const UNCLEAR: &str = "unclear";
+
 /// Whether a request with this `Origin` may connect or publish.
+///
+/// An unclear one ([`UNCLEAR`], or a list, which is what some proxies make of two fields) never may.
 ///
 /// Without an `Origin` it isn't a page's. On loopback pages of any localhost origin may, and no others, not even those
 /// of the host they name: a name that an attacker points at 127.0.0.1 would pass for the same origin (DNS rebinding).
@@ -15,6 +21,9 @@ pub fn may_speak(
     allowed: &[String],
 ) -> bool {
     let Some(origin) = origin else { return true };
+    if origin == UNCLEAR || origin.contains([',', ' ', '\t']) {
+        return false;
+    }
     if allowed
         .iter()
         .any(|allowed| allowed.eq_ignore_ascii_case(origin))
@@ -75,6 +84,24 @@ mod tests {
         assert!(may("https://chat.example:443"));
         assert!(!may("https://other.example"));
         assert!(!may("http://localhost"));
+    }
+
+    #[test]
+    fn an_unclear_origin_may_speak_nowhere_whatever_is_allowed() {
+        let allowed = [UNCLEAR.to_owned(), "http://a, http://a".to_owned()];
+        for on_loopback in [true, false] {
+            // Two fields that a proxy has joined are as unclear as two.
+            for unclear in [
+                UNCLEAR,
+                "http://localhost:1, http://evil.example",
+                "http://a, http://a",
+            ] {
+                assert!(
+                    !may_speak(Some(unclear), Some("a"), on_loopback, &allowed),
+                    "{unclear}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -175,6 +175,22 @@ fn a_value_that_is_not_text_counts_as_absent() {
 }
 
 #[test]
+fn a_field_that_must_be_single_is_absent_text_or_unclear() {
+    for (fields, single) in [
+        (&b""[..], Single::Absent),
+        (b"Origin: http://a\r\n", Single::Text("http://a")),
+        (b"Origin:\r\n", Single::Text("")),
+        (b"Origin: http://a\xff\r\n", Single::Unclear),
+        (b"Origin: http://a\r\norigin: http://a\r\n", Single::Unclear),
+        (b"Origin: \xff\r\nOrigin: http://a\r\n", Single::Unclear),
+    ] {
+        let bytes = [b"GET / HTTP/1.1\r\nHost: a\r\n", fields, b"\r\n"].concat();
+        let head = parse(&bytes).unwrap().unwrap();
+        assert_eq!(head.single("origin"), single, "{}", fields.escape_ascii());
+    }
+}
+
+#[test]
 fn a_body_is_as_long_as_its_one_header_says() {
     for (fields, body) in [
         ("", Body::None),

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use wshub_protocol::ErrorCode;
-use wshub_protocol::head::{self, Body, Head, HeadError};
+use wshub_protocol::head::{self, Body, Head, HeadError, Single};
 use wshub_protocol::upgrade::{self, Upgrade, UpgradeError};
 
 use super::allowance::{Allowance, Share};
@@ -14,6 +14,7 @@ use super::body::{BodyError, BodyReader};
 use super::request::{Method, Request};
 use super::scratch::with_scratch;
 use super::{Compression, FrontLimits, Handshake, Service};
+use crate::origin::UNCLEAR;
 
 /// What the bytes read so far amount to.
 #[derive(Debug)]
@@ -276,11 +277,20 @@ fn owned(head: &Head<'_>, peer: SocketAddr) -> Request {
         query: head.query().to_owned(),
         content_type: header("content-type"),
         authorization: header("authorization"),
-        origin: header("origin"),
+        origin: origin(head),
         host: header("host"),
         peer,
         body: Vec::new(),
         share: Share::default(),
+    }
+}
+
+/// A page must not pass for a program, which sends no `Origin`, by one that can't be read.
+fn origin(head: &Head<'_>) -> Option<String> {
+    match head.single("origin") {
+        Single::Absent => None,
+        Single::Text(text) => Some(text.to_owned()),
+        Single::Unclear => Some(UNCLEAR.to_owned()),
     }
 }
 

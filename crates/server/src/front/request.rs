@@ -51,7 +51,7 @@ pub struct Request {
     pub content_type: Option<String>,
     /// `Authorization`.
     pub authorization: Option<String>,
-    /// `Origin`.
+    /// `Origin`; [`UNCLEAR`](crate::origin::UNCLEAR) where it is there but can't be relied on.
     pub origin: Option<String>,
     /// `Host`.
     pub host: Option<String>,

@@ -263,6 +263,41 @@ async fn an_upgrade_that_is_not_admitted_gets_its_answer_and_is_closed() {
 }
 
 #[tokio::test]
+async fn an_origin_that_is_there_twice_or_is_no_text_is_nobodys() {
+    let mut world = World::new().await;
+    let requests = [UPGRADE.to_owned(), post("/echo", "hi")];
+    let unclear = [
+        &b"Origin: http://a\r\nOrigin: http://a"[..],
+        b"Origin: http://a\r\nOrigin: http://evil.example",
+        b"Origin: http://a\xff",
+        b"Origin: \xff\r\nOrigin: http://a",
+    ];
+    for (request, origin) in requests.iter().flat_map(|r| unclear.map(|o| (r, o))) {
+        let request = request.replace("\r\nOrigin: http://a", "");
+        let (line, rest) = request.split_once("\r\n").unwrap();
+        let bytes = [
+            line.as_bytes(),
+            b"\r\nConnection: close\r\n",
+            origin,
+            b"\r\n",
+            rest.as_bytes(),
+        ];
+        let mut client = world.client().await;
+        client.send(bytes.concat()).await;
+        let answer = tokio::select! {
+            answer = client.rest() => answer,
+            _ = world.upgraded() => panic!("let in: {}", origin.escape_ascii()),
+        };
+        assert_eq!(
+            error(&answer),
+            (403, "forbidden".into()),
+            "{}",
+            origin.escape_ascii()
+        );
+    }
+}
+
+#[tokio::test]
 async fn shutting_down_closes_those_who_wait_and_finishes_what_is_under_way() {
     let world = World::with(limits(), 2).await;
     let (mut idle, mut one, mut two) = (

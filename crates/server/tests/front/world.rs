@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use wshub::front::{
     Answer, Compression, Counters, FrontLimits, Handshake, Request, Service, serve,
 };
+use wshub::origin::may_speak;
 use wshub_protocol::ErrorCode;
 
 /// What the service has seen and what it is told.
@@ -29,7 +30,8 @@ impl Service for Desk {
         (path == "/ws").then_some(Compression::Offered)
     }
 
-    fn admit(&self, _: &Request) -> Result<(), Answer> {
+    fn admit(&self, request: &Request) -> Result<(), Answer> {
+        check_origin(request)?;
         match self.admits.load(Ordering::Relaxed) {
             true => Ok(()),
             false => Err(Answer::overloaded("this node drains")),
@@ -41,6 +43,9 @@ impl Service for Desk {
     }
 
     async fn answer(&self, request: Request) -> Answer {
+        if let Err(stranger) = check_origin(&request) {
+            return stranger;
+        }
         let line = format!("{:?} {}", request.method, request.path);
         self.seen.lock().unwrap().push(line.clone());
         match line.as_str() {
@@ -60,6 +65,15 @@ impl Service for Desk {
             _ if request.path == "/hello" => Answer::method_not_allowed("GET"),
             _ => Answer::error(ErrorCode::NotFound, "there is nothing here"),
         }
+    }
+}
+
+/// As a node that is reached from afar does it.
+fn check_origin(request: &Request) -> Result<(), Answer> {
+    let (origin, host) = (request.origin.as_deref(), request.host.as_deref());
+    match may_speak(origin, host, false, &[]) {
+        true => Ok(()),
+        false => Err(Answer::error(ErrorCode::Forbidden, "a page of strangers")),
     }
 }
 
