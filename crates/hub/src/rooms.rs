@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use slab::Slab;
 use std::hash::BuildHasher;
 
@@ -50,12 +50,16 @@ pub(crate) struct Rooms {
     by_id: HashTable<u32>,
     memberships: Slab<Membership>,
     by_pair: HashTable<u32>,
+    /// Connections of a user in a room, by room and user: a user comes with the first and leaves with the last.
+    of_user: HashMap<(u32, u32), u32, FixedState>,
     hasher: FixedState,
 }
 
 /// What a leave did.
 pub(crate) struct Left {
     pub(crate) room: Arc<Room>,
+    /// No other connection of the user is in the room.
+    pub(crate) last_of_user: bool,
     /// No connection of this shard is in the room any more.
     pub(crate) emptied: bool,
 }
@@ -67,6 +71,7 @@ impl Rooms {
             by_id: HashTable::new(),
             memberships: Slab::new(),
             by_pair: HashTable::new(),
+            of_user: HashMap::with_hasher(FixedState::with_seed(seed)),
             hasher: FixedState::with_seed(seed),
         }
     }
@@ -104,16 +109,17 @@ impl Rooms {
         (membership.connection, membership.next_in_room)
     }
 
-    /// Puts a connection into a room; its key is answered, and whether it wasn't there before.
+    /// Puts a connection of a user into a room; says whether it is the user's first there.
     pub(crate) fn join(
         &mut self,
         room: &Arc<Room>,
+        user: u32,
         connection: u32,
         of: &mut Memberships,
-    ) -> (u32, bool) {
+    ) -> bool {
         let key = self.enter(room);
         if self.contains(key, connection) {
-            return (key, false);
+            return false;
         }
         let entry = &mut self.rooms[key as usize];
         let membership = Membership {
@@ -142,23 +148,26 @@ impl Rooms {
             ))
         };
         self.by_pair.insert_unique(pair(&at), at, pair);
-        (key, true)
+        let theirs = self.of_user.entry((key, user)).or_insert(0);
+        *theirs += 1;
+        *theirs == 1
     }
 
-    /// Takes a connection out of a room it is in.
+    /// Takes a connection of a user out of a room it is in.
     pub(crate) fn leave(
         &mut self,
         room: u32,
+        user: u32,
         connection: u32,
         of: &mut Memberships,
     ) -> Option<Left> {
         self.membership(room, connection)
-            .map(|at| self.unlink(at, of))
+            .map(|at| self.unlink(at, user, of))
     }
 
-    /// Takes a connection out of one of its rooms; `None` when it is in none.
-    pub(crate) fn leave_any(&mut self, of: &mut Memberships) -> Option<Left> {
-        (of.first != NONE).then(|| self.unlink(of.first, of))
+    /// Takes a connection of a user out of one of its rooms; `None` when it is in none.
+    pub(crate) fn leave_any(&mut self, user: u32, of: &mut Memberships) -> Option<Left> {
+        (of.first != NONE).then(|| self.unlink(of.first, user, of))
     }
 
     fn membership(&self, room: u32, connection: u32) -> Option<u32> {
@@ -186,7 +195,7 @@ impl Rooms {
         key
     }
 
-    fn unlink(&mut self, at: u32, of: &mut Memberships) -> Left {
+    fn unlink(&mut self, at: u32, user: u32, of: &mut Memberships) -> Left {
         let gone = self.memberships[at as usize];
         let hash = self.hasher.hash_one((gone.room, gone.connection));
         if let Ok(entry) = self.by_pair.find_entry(hash, |&other| other == at) {
@@ -211,11 +220,14 @@ impl Rooms {
             None => of.first = gone.next_of_connection,
         }
         of.rooms -= 1;
+        let last_of_user = self.count_out(gone.room, user);
         let entry = &mut self.rooms[gone.room as usize];
         entry.members -= 1;
+        let emptied = entry.members == 0;
         let left = Left {
             room: Arc::clone(&entry.room),
-            emptied: entry.members == 0,
+            last_of_user,
+            emptied,
         };
         if left.emptied {
             let hash = self.hasher.hash_one(left.room.id.as_str());
@@ -225,5 +237,17 @@ impl Rooms {
             self.rooms.remove(gone.room as usize);
         }
         left
+    }
+
+    fn count_out(&mut self, room: u32, user: u32) -> bool {
+        let Some(theirs) = self.of_user.get_mut(&(room, user)) else {
+            return true;
+        };
+        *theirs -= 1;
+        let last = *theirs == 0;
+        if last {
+            self.of_user.remove(&(room, user));
+        }
+        last
     }
 }

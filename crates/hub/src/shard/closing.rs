@@ -63,7 +63,7 @@ impl<S> Shard<S> {
     }
 
     /// Closes all connections with 1001, and every one that still comes.
-    pub(super) fn stop(&mut self, now: Now) {
+    pub fn stop(&mut self, now: Now) {
         self.stopped = true;
         let all: Vec<u32> = self
             .connections
@@ -91,12 +91,12 @@ impl<S> Shard<S> {
             return;
         }
         self.unlink_from_user(index, user);
-        while let Some(left) = self
-            .rooms
-            .leave_any(&mut self.connections[index as usize].rooms)
-        {
-            let key = self.rooms.find(left.room.id.as_str()).unwrap_or(NONE);
-            self.after_leaving(user, key, &left);
+        loop {
+            let memberships = &mut self.connections[index as usize].rooms;
+            let Some(left) = self.rooms.leave_any(user, memberships) else {
+                break;
+            };
+            self.after_leaving(&left);
         }
         if self.users.get(user).connections == 0 {
             self.users.remove(user);

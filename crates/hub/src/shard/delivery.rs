@@ -23,14 +23,14 @@ impl<S> Shard<S> {
             Target::Everybody => {
                 for (index, connection) in &mut self.connections {
                     if connection.user != NONE {
-                        self.outgoing.queue_message(
+                        let queued = self.outgoing.queue_message(
                             now,
                             index as u32,
                             connection,
                             key,
                             &message.frame,
                         );
-                        receivers += 1;
+                        receivers += u64::from(queued);
                     }
                 }
             }
@@ -42,9 +42,14 @@ impl<S> Shard<S> {
                     let mut index = self.users.get(key_of_user).first;
                     while index != NONE {
                         let connection = &mut self.connections[index as usize];
-                        self.outgoing
-                            .queue_message(now, index, connection, key, &message.frame);
-                        receivers += 1;
+                        let queued = self.outgoing.queue_message(
+                            now,
+                            index,
+                            connection,
+                            key,
+                            &message.frame,
+                        );
+                        receivers += u64::from(queued);
                         index = connection.next_of_user;
                     }
                 }
@@ -57,9 +62,10 @@ impl<S> Shard<S> {
                 while at != rooms::NONE {
                     let (index, next) = self.rooms.next_member(at);
                     let connection = &mut self.connections[index as usize];
-                    self.outgoing
-                        .queue_message(now, index, connection, key, &message.frame);
-                    receivers += 1;
+                    let queued =
+                        self.outgoing
+                            .queue_message(now, index, connection, key, &message.frame);
+                    receivers += u64::from(queued);
                     at = next;
                 }
             }
@@ -89,10 +95,8 @@ impl<S> Shard<S> {
             self.refuse_room(now, index, &room.id);
             return self.forget_if_unused(&room.id);
         }
-        let first_of_user = !known.is_some_and(|room| self.is_in(user, room));
-        self.rooms
-            .join(room, index, &mut self.connections[index as usize].rooms);
-        if first_of_user {
+        let memberships = &mut self.connections[index as usize].rooms;
+        if self.rooms.join(room, user, index, memberships) {
             room.users.fetch_add(1, Ordering::Relaxed);
         }
         self.counters.rooms.set(self.rooms.len() as u64);
@@ -119,12 +123,12 @@ impl<S> Shard<S> {
             return;
         }
         if let Some(key) = self.rooms.find(id.as_str()) {
+            let connection = &mut self.connections[index as usize];
             let left = self
                 .rooms
-                .leave(key, index, &mut self.connections[index as usize].rooms);
+                .leave(key, connection.user, index, &mut connection.rooms);
             if let Some(left) = left {
-                let user = self.connections[index as usize].user;
-                self.after_leaving(user, key, &left);
+                self.after_leaving(&left);
             }
         }
         let members = room.map_or(0, |room| room.users.load(Ordering::Relaxed));
@@ -133,9 +137,9 @@ impl<S> Shard<S> {
         self.send_json(now, index);
     }
 
-    /// Counts the user out of a room that one of their connections left, and lets the tail forget an empty one.
-    pub(super) fn after_leaving(&mut self, user: u32, key: u32, left: &rooms::Left) {
-        if left.emptied || !self.is_in(user, key) {
+    /// Counts the user out of a room that their last connection left, and lets the tail forget an empty one.
+    pub(super) fn after_leaving(&mut self, left: &rooms::Left) {
+        if left.last_of_user {
             left.room.users.fetch_sub(1, Ordering::Relaxed);
         }
         if left.emptied {
@@ -174,18 +178,6 @@ impl<S> Shard<S> {
                 self.tell_refusal(now, index, &refusal);
             }
         }
-    }
-
-    /// Whether a connection of the user is in the room.
-    fn is_in(&self, user: u32, room: u32) -> bool {
-        let mut index = self.users.get(user).first;
-        while index != NONE {
-            if self.rooms.contains(room, index) {
-                return true;
-            }
-            index = self.connections[index as usize].next_of_user;
-        }
-        false
     }
 
     fn join_came_back(&mut self, room: &RoomId) {
