@@ -38,8 +38,6 @@ pub struct Counters {
     pub rooms: Counter,
     /// Connections that came, ever.
     pub opened: Counter,
-    /// Messages received from clients, by [`Kind`].
-    pub messages_in: [Counter; 3],
     /// Messages queued to connections, by [`Kind`].
     pub messages_out: [Counter; 3],
     /// Client messages that were answered by an error.
@@ -55,10 +53,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn message_in(&self, kind: Kind) {
-        self.messages_in[kind.index()].add(1);
-    }
-
     pub(crate) fn messages_out(&self, kind: Kind, n: u64) {
         self.messages_out[kind.index()].add(n);
     }

@@ -105,6 +105,7 @@ pub struct Shard<S> {
     timers: Timers,
     effects: VecDeque<Effect<S>>,
     partial_bytes: usize,
+    work: usize,
     ping: Arc<[u8]>,
     stopped: bool,
     json: Vec<u8>,
@@ -135,6 +136,7 @@ impl<S> Shard<S> {
             timers: Timers::new(now.tick()),
             effects: VecDeque::new(),
             partial_bytes: 0,
+            work: 0,
             ping: frame::encode(Opcode::Ping, false, b"").into(),
             stopped: false,
             json: Vec::new(),
@@ -152,7 +154,6 @@ impl<S> Shard<S> {
                 self.left(now, token, &id, room.as_deref(), cursor);
             }
             Item::Outcome(token, asked, outcome) => self.tell_outcome(now, token, *asked, outcome),
-            Item::Stop => self.stop(now),
         }
         None
     }

@@ -7,8 +7,11 @@ use wshub_protocol::{CloseCode, server_message};
 
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::Phase;
-use crate::message::{Kind, Publication};
+use crate::message::Publication;
 use crate::time::Now;
+
+/// What an event costs beside the bytes it carries, in bytes that cost as much to handle.
+const EVENT_WORK: usize = 64;
 
 impl<S> Shard<S> {
     /// Takes bytes that a connection's socket gave; they are unmasked in place.
@@ -21,6 +24,7 @@ impl<S> Shard<S> {
         }
         let deflate = connection.deflate.is_some();
         let mut reader = std::mem::take(&mut connection.reader);
+        self.work += input.len();
         let mut inflation = std::mem::take(&mut self.inflation);
         let rules = self.rules(deflate);
         let mut rest = input;
@@ -71,11 +75,26 @@ impl<S> Shard<S> {
         connection.reader = reader;
         self.partial_bytes = self.partial_bytes + held - before;
         self.counters.partial_bytes.set(self.partial_bytes as u64);
-        if held > before && self.partial_bytes > self.limits.partial_bytes {
-            self.drop_reader(token.index());
-            self.close(now, token.index(), CloseCode::TryAgainLater);
-            self.stop_listening(token.index());
+        while self.partial_bytes > self.limits.partial_bytes {
+            self.drop_largest_partial(now);
         }
+    }
+
+    /// Closes the connection that holds most: whoever sends a small message in two pieces is not to pay for those who
+    /// hold large ones half sent.
+    fn drop_largest_partial(&mut self, now: Now) {
+        let all = self.connections.iter();
+        let largest = all.max_by_key(|(_, connection)| connection.held_bytes);
+        let Some((index, _)) = largest else { return };
+        self.drop_reader(index as u32);
+        self.close(now, index as u32, CloseCode::TryAgainLater);
+        self.stop_listening(index as u32);
+    }
+
+    /// What was done for clients since this was last asked, in bytes that cost as much: those received and inflated,
+    /// and a share for each event.
+    pub fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
     }
 
     fn fail(&mut self, now: Now, token: Token, error: ReadError) {
@@ -101,6 +120,10 @@ impl<S> Shard<S> {
         let connection = &mut self.connections[index as usize];
         connection.heard = now.tick();
         let open = connection.phase == Phase::Open;
+        self.work += EVENT_WORK;
+        if let Event::Message { payload, .. } = &event {
+            self.work += payload.len();
+        }
         match event {
             Event::Close(code) => {
                 self.peer_closes(now, index, code);
@@ -126,7 +149,6 @@ impl<S> Shard<S> {
     fn hear_message(&mut self, now: Now, token: Token, payload: &[u8]) {
         match client_message::parse(payload) {
             Ok(ClientMessage::Publish(publish)) => {
-                self.counters.message_in(Kind::of(&publish.target));
                 let connection = &self.connections[token.index() as usize];
                 let from = self.users.get(connection.user).id.as_str().to_owned();
                 self.effects

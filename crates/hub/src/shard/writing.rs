@@ -67,6 +67,7 @@ impl Outgoing {
         self.outboxes.release(key);
     }
 
+    /// Queues a message; `false` if the connection was too slow for it.
     pub(super) fn queue_message<S>(
         &mut self,
         now: Now,
@@ -74,11 +75,11 @@ impl Outgoing {
         connection: &mut Connection<S>,
         key: FrameKey,
         frame: &Frame,
-    ) {
+    ) -> bool {
         let bytes = frame
             .for_connection(connection.deflate, &mut self.compressor)
             .len();
-        self.queue(now, index, connection, key, bytes);
+        self.queue(now, index, connection, key, bytes)
     }
 
     pub(super) fn queue_one<S>(
@@ -117,22 +118,23 @@ impl Outgoing {
         connection: &mut Connection<S>,
         key: FrameKey,
         bytes: usize,
-    ) {
+    ) -> bool {
         let outbox = &mut connection.outbox;
-        if connection.blocked
-            && (outbox.messages >= self.most_messages || outbox.bytes + bytes > self.most_bytes)
-        {
+        let fits = outbox.messages < self.most_messages && outbox.bytes + bytes <= self.most_bytes;
+        if connection.blocked && !fits {
             self.slow.push(index);
-            return;
+            return false;
         }
+        let was_over = is_over(outbox, self.most_messages, self.most_bytes);
         self.outboxes.push(outbox, key, bytes);
         if connection.blocked {
-            return;
+            return true;
         }
-        if outbox.messages >= self.most_messages || outbox.bytes > self.most_bytes {
+        if !was_over && is_over(outbox, self.most_messages, self.most_bytes) {
             self.urgent.push(index);
         }
         self.mark(now, index, connection);
+        true
     }
 
     /// Puts a connection into its queue, once. One that was written to lately waits behind those that weren't.
@@ -155,7 +157,7 @@ impl Outgoing {
     }
 
     fn is_over(&self, outbox: &Outbox) -> bool {
-        outbox.messages > self.most_messages || outbox.bytes > self.most_bytes
+        is_over(outbox, self.most_messages, self.most_bytes)
     }
 
     /// Fresh and busy ones in turn, so that neither starves.
@@ -209,13 +211,18 @@ impl<S> Shard<S> {
         !(self.outgoing.fresh.is_empty() && self.outgoing.busy.is_empty())
     }
 
-    /// The next connection that must be written to before anything more is queued. It keeps its place in the queue.
+    /// The next connection that must be written to before anything more is queued. It stays the next until it is
+    /// below its bound or its socket takes no more, and keeps its place in the queue.
     pub fn next_urgent(&mut self) -> Option<Token> {
         loop {
-            let index = self.outgoing.urgent.pop()?;
-            if let Some(token) = self.can_write(index) {
+            let index = *self.outgoing.urgent.last()?;
+            let is_over = |connection: &Connection<S>| self.outgoing.is_over(&connection.outbox);
+            if self.connections.get(index as usize).is_some_and(is_over)
+                && let Some(token) = self.can_write(index)
+            {
                 return Some(token);
             }
+            self.outgoing.urgent.pop();
         }
     }
 
@@ -335,4 +342,9 @@ impl<S> Shard<S> {
             }
         }
     }
+}
+
+/// Whether more waits than may. One message alone is never too much, however large.
+fn is_over(outbox: &Outbox, most_messages: u32, most_bytes: usize) -> bool {
+    outbox.messages > most_messages || outbox.messages > 1 && outbox.bytes > most_bytes
 }
