@@ -8,8 +8,10 @@ use wshub_protocol::ErrorCode;
 
 use crate::{Engine, Tell};
 
-/// How many messages are appended before others may have the log: about 20 µs.
+/// How many messages are appended before others may have the log: some 20 µs.
 const APPENDED_AT_ONCE: usize = 64;
+/// How many bytes of them, where they are large.
+const BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// An engine without a second node. `S` is the socket type of the inboxes.
 pub struct Memory<S, P> {
@@ -34,12 +36,17 @@ impl<S, P: Post<S>> Memory<S, P> {
         while batch.len() > 0 {
             let has_room = self.inboxes.has_room();
             let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bytes = 0;
             for publication in batch.by_ref().take(APPENDED_AT_ONCE) {
+                bytes += publication.publish.data.len();
                 outcomes.push(if has_room {
                     Ok(tail.append(now, publication, &*self.inboxes))
                 } else {
                     Err(FULL)
                 });
+                if bytes > BYTES_AT_ONCE {
+                    break;
+                }
             }
         }
         outcomes

@@ -115,8 +115,33 @@ pub struct Message {
     pub target: Target,
     /// Its place in the log.
     pub offset: Offset,
+    /// About how many connections of the node it is for; `None` is all of them.
+    pub reach: Option<u32>,
     /// Its frame as written to a socket.
     pub frame: Frame,
+}
+
+/// What a message takes beside its frame and its targets, in bytes: itself, its counts and the allocator's share.
+const MESSAGE_BYTES: usize = 160;
+/// What the id of a target takes beside its text, in bytes.
+const TARGET_BYTES: usize = 32;
+
+impl Message {
+    /// The memory it takes, in bytes. `compressed` says to count a compressed copy of the frame, too, which is smaller
+    /// than the frame.
+    #[must_use]
+    pub fn bytes(&self, compressed: bool) -> usize {
+        let target = match &self.target {
+            Target::Everybody => 0,
+            Target::Room(room) => room.as_str().len(),
+            Target::Users(users) => users
+                .iter()
+                .map(|user| TARGET_BYTES + user.as_str().len())
+                .sum(),
+        };
+        let copies = if compressed { 2 } else { 1 };
+        MESSAGE_BYTES + target + copies * self.frame.plain().len()
+    }
 }
 
 /// A text frame that many connections are written: its bytes, and on demand its compressed bytes.
@@ -233,8 +258,6 @@ pub enum Item<S> {
     Leave(Token, RoomId, Option<Arc<Room>>, Cursor),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
     Outcome(Token, Box<Asked>, Outcome),
-    /// All connections are to be closed with 1001.
-    Stop,
 }
 
 /// The way to the shards' inboxes.

@@ -15,7 +15,7 @@ use hashbrown::hash_table::Entry as Slot;
 use wshub_protocol::client_message::{Publish, Target};
 use wshub_protocol::{Cursor, Epoch, Offset, RoomId, server_message};
 
-use crate::message::{Arrival, Frame, Item, Message, Post, Publication, Published};
+use crate::message::{Arrival, Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
 use crate::shard::Token;
 use crate::time::Now;
@@ -54,11 +54,17 @@ pub struct Tail {
     hasher: FixedState,
     random: fastrand::Rng,
     json: Vec<u8>,
+    /// Messages taken, by [`Kind`].
+    accepted: [u64; 3],
+    /// A connection with deflate has come, so that messages may have a compressed copy.
+    compresses: bool,
 }
 
 struct Entry {
     elapsed_ms: u64,
     message: Arc<Message>,
+    /// A compressed copy was counted.
+    compressed: bool,
 }
 
 /// The shards that have members of a room.
@@ -67,12 +73,12 @@ struct Interest {
     shards: ShardSet,
 }
 
-/// What an entry takes beside its frame: the message, its counts, its place in the tail and the allocator's share.
-const ENTRY_BYTES: usize = 192;
+/// What an entry takes beside its message, in bytes.
+const ENTRY_BYTES: usize = size_of::<Entry>();
 
 impl Entry {
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.message.frame.plain().len()
+        ENTRY_BYTES + self.message.bytes(self.compressed)
     }
 }
 
@@ -89,6 +95,8 @@ impl Tail {
             hasher: FixedState::with_seed(config.seed),
             random: fastrand::Rng::with_seed(config.seed),
             json: Vec::new(),
+            accepted: [0; 3],
+            compresses: false,
         }
     }
 
@@ -106,6 +114,12 @@ impl Tail {
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
         (self.entries.len(), self.bytes)
+    }
+
+    /// Messages that were ever put into the log, by [`Kind`].
+    #[must_use]
+    pub fn accepted(&self) -> [u64; 3] {
+        self.accepted
     }
 
     /// Rooms with a member on some shard.
@@ -144,18 +158,23 @@ impl Tail {
             &data,
         );
         let frame = Frame::text(&self.json);
-        let shards = self.shards_of(&target);
+        self.accepted[Kind::of(&target).index()] += 1;
+        let (shards, reach) = self.reach_of(&target);
+        let offset = cursor.offset;
         let message = Arc::new(Message {
             target,
-            offset: cursor.offset,
+            offset,
+            reach,
             frame,
         });
         for shard in shards.iter() {
             post.post(shard, Item::Message(Arc::clone(&message)));
         }
+        let compressed = self.compresses;
         let entry = Entry {
             elapsed_ms: now.elapsed_ms,
             message,
+            compressed,
         };
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
@@ -177,11 +196,12 @@ impl Tail {
     }
 
     /// Brings a connection to its shard: it hears what comes behind this place.
-    pub fn connect<S>(&self, arrival: Box<Arrival<S>>, post: &impl Post<S>) {
+    pub fn connect<S>(&mut self, arrival: Box<Arrival<S>>, post: &impl Post<S>) {
         let shard = arrival
             .user
             .as_ref()
             .map_or(0, |user| shard_of(user.as_str(), self.config.shards));
+        self.compresses |= arrival.deflate.is_some();
         post.post(shard, Item::Connect(arrival, self.end()));
     }
 
@@ -249,19 +269,24 @@ impl Tail {
             })
     }
 
-    fn shards_of(&self, target: &Target) -> ShardSet {
+    /// The shards that a message concerns, and about how many connections; `None` is all.
+    fn reach_of(&self, target: &Target) -> (ShardSet, Option<u32>) {
         match target {
-            Target::Everybody => ShardSet::all(self.config.shards),
+            Target::Everybody => (ShardSet::all(self.config.shards), None),
             Target::Users(users) => {
                 let mut shards = ShardSet::default();
                 for user in users {
                     shards.insert(shard_of(user.as_str(), self.config.shards));
                 }
-                shards
+                (shards, Some(users.len() as u32))
             }
-            Target::Room(room) => self
-                .interest_in(room)
-                .map_or_else(ShardSet::default, |interest| interest.shards),
+            Target::Room(room) => match self.interest_in(room) {
+                Some(interest) => (
+                    interest.shards,
+                    Some(interest.room.users.load(Ordering::Relaxed)),
+                ),
+                None => (ShardSet::default(), Some(0)),
+            },
         }
     }
 
