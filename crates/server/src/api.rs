@@ -1,8 +1,6 @@
 //! The HTTP API: publishing, and what operators and orchestrators ask.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -94,9 +92,9 @@ fn stats(node: &Node) -> Answer {
             .map(|kind| (kind.name(), count(kind)))
             .collect()
     };
-    let (rooms, (entries, bytes)) = {
-        let tail = node.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        (tail.rooms(), tail.depth())
+    let (rooms, (entries, bytes), accepted) = {
+        let tail = node.tail();
+        (tail.rooms(), tail.depth(), tail.accepted())
     };
     let body = json!({
         "total_clients": node.clients(),
@@ -105,7 +103,7 @@ fn stats(node: &Node) -> Answer {
         "node": node.config.node,
         "users": node.sum(|shard| shard.users.get()),
         "rooms": rooms,
-        "messages_in": by_kind(&|kind| node.messages_in(kind)),
+        "messages_in": by_kind(&|kind| accepted[kind.index()]),
         "messages_out": by_kind(&|kind| node.sum(|shard| shard.messages_out[kind.index()].get())),
         "log": { "entries": entries, "bytes": bytes },
     });
@@ -141,9 +139,6 @@ fn is_json(content_type: Option<&str>) -> bool {
 }
 
 async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
-    for publish in &publishes {
-        node.published[Kind::of(&publish.target).index()].fetch_add(1, Ordering::Relaxed);
-    }
     let batch = publishes
         .into_iter()
         .map(|publish| Publication {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +20,17 @@ use wshub_hub::{Effect, Item, Now, Post, Publication, Shard, Tail, Token};
 use wshub_protocol::CloseCode;
 
 use crate::clock::Clock;
-use crate::inbox::{Inboxes, WAKER};
+use crate::inbox::{Inboxes, Posted, WAKER};
 
-/// Read at once from one socket, in bytes; the buffer is the shard's, so that an idle connection has none.
-const READ_BYTES: usize = 64 * 1024;
+/// Read at once from one socket, in bytes; the buffer is the shard's, so that an idle connection has none. Small enough
+/// that the smallest frames in it are handled within a millisecond.
+const READ_BYTES: usize = 16 * 1024;
+/// Read at once from a socket that agreed on deflate: so much can inflate to a thousand times as much.
+const READ_DEFLATED_BYTES: usize = 2 * 1024;
+/// What is done for readers in one turn, in the bytes of [`Shard::take_work`]: about a millisecond.
+const READ_WORK_PER_TURN: usize = 256 * 1024;
+/// The same while the inbox is deep: what clients send must not outgrow what the shard handles.
+const READ_WORK_BEHIND: usize = 16 * 1024;
 /// Sockets read from in one turn.
 const READS_PER_TURN: usize = 64;
 /// Sockets written to in one turn: some 200 µs, within which a quiet user's message waits.
@@ -31,20 +39,44 @@ const WRITES_PER_TURN: usize = 32;
 const WRITE_BYTES_PER_TURN: usize = 1024 * 1024;
 /// Frames queued in one turn: some 200 µs, after which the writes go on.
 const QUEUED_PER_TURN: usize = 16 * 1024;
-/// With more items waiting than this only one socket is read in a turn, so that what clients send can't outgrow what
-/// the shard handles.
+/// With more items waiting than this the inbox is deep.
 const DEEP_INBOX_ITEMS: usize = 4096;
 /// Slices handed to one vectored write.
 const SLICES: usize = 128;
 /// How long the shard waits for its connections to say good-bye when the node stops, in milliseconds.
 const STOP_MS: u64 = 2_500;
 
+/// A connection's socket, and where it stands with its driver.
+#[derive(Debug)]
+pub struct Socket {
+    stream: TcpStream,
+    /// It is in the queue of those that may have something to read.
+    readable: bool,
+    /// The peer has closed its half: the end is to be read, too.
+    ends: bool,
+    /// A read may inflate to much more.
+    deflates: bool,
+}
+
+impl Socket {
+    /// A socket that isn't registered anywhere yet.
+    #[must_use]
+    pub fn new(stream: TcpStream, deflates: bool) -> Self {
+        Self {
+            stream,
+            readable: false,
+            ends: false,
+            deflates,
+        }
+    }
+}
+
 /// What a shard's thread works with.
 pub struct Driver {
     /// Which shard it is.
     pub number: usize,
     /// Its rules.
-    pub shard: Shard<TcpStream>,
+    pub shard: Shard<Socket>,
     /// Its poll, with the inbox's waker registered.
     pub poll: Poll,
     /// All inboxes, its own among them.
@@ -53,6 +85,8 @@ pub struct Driver {
     pub tail: Arc<Mutex<Tail>>,
     /// Where publications go.
     pub engine: Arc<dyn Engine>,
+    /// Sockets of the node, from the front's hand to their end.
+    pub sockets: Arc<AtomicUsize>,
     /// The time.
     pub clock: Clock,
 }
@@ -84,18 +118,12 @@ impl Driver {
 struct Turns {
     driver: Driver,
     buffer: Box<[u8]>,
-    /// Sockets that may have more to read.
-    readable: VecDeque<Readable>,
+    /// Connections that may have more to read, each once.
+    readable: VecDeque<Token>,
     /// Items taken out of the inbox and not yet handled.
-    items: VecDeque<Item<TcpStream>>,
-    posted: Vec<Item<TcpStream>>,
+    items: VecDeque<Posted>,
+    posted: Vec<Posted>,
     stop_at_ms: Option<u64>,
-}
-
-struct Readable {
-    token: Token,
-    /// The peer has closed its half: the end is to be read, too.
-    ends: bool,
 }
 
 impl Turns {
@@ -142,10 +170,10 @@ impl Turns {
                 self.driver.shard.writable(now, token);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
-                let ends = event.is_read_closed() || event.is_error();
-                self.readable.push_back(Readable { token, ends });
+                self.mark_readable(token, event.is_read_closed() || event.is_error());
             }
         }
+        self.stop_if_told(now);
         self.driver.shard.expire(now);
         self.empty_inbox(now);
         self.read_some(now);
@@ -154,28 +182,51 @@ impl Turns {
         self.act(now);
     }
 
+    fn mark_readable(&mut self, token: Token, ends: bool) {
+        let Some(socket) = self.driver.shard.socket_mut(token) else {
+            return;
+        };
+        socket.ends |= ends;
+        if !std::mem::replace(&mut socket.readable, true) {
+            self.readable.push_back(token);
+        }
+    }
+
+    fn stop_if_told(&mut self, now: Now) {
+        if self.stop_at_ms.is_none() && self.driver.inboxes.is_stopping() {
+            self.stop_at_ms = Some(now.elapsed_ms + STOP_MS);
+            self.driver.shard.stop(now);
+        }
+    }
+
     fn empty_inbox(&mut self, now: Now) {
         let Driver {
             inboxes, number, ..
         } = &self.driver;
         inboxes.take(*number, &mut self.posted);
         self.items.extend(self.posted.drain(..));
+        if self.posted.capacity() > DEEP_INBOX_ITEMS {
+            // A burst is over: its memory goes back.
+            self.posted = Vec::new();
+        }
         let mut queued = 0;
         while queued < QUEUED_PER_TURN {
-            let Some(item) = self.items.pop_front() else {
+            let Some(posted) = self.items.pop_front() else {
                 return;
             };
-            self.driver.inboxes.handled(self.driver.number, &item);
-            if matches!(item, Item::Stop) {
-                self.stop_at_ms = Some(now.elapsed_ms + STOP_MS);
-            }
-            queued += self.driver.shard.cost(&item);
-            if let Some(token) = self.driver.shard.take(now, item) {
+            self.driver.inboxes.handled(self.driver.number, &posted);
+            queued += self.driver.shard.cost(&posted.item);
+            if let Some(token) = self.driver.shard.take(now, posted.item) {
                 self.register(token);
             }
-            while let Some(token) = self.driver.shard.next_urgent() {
-                self.write(now, token);
-            }
+            self.write_urgent(now);
+        }
+    }
+
+    /// Writes to those that reached a bound within this turn, before more is queued to them.
+    fn write_urgent(&mut self, now: Now) {
+        while let Some(token) = self.driver.shard.next_urgent() {
+            self.write(now, token);
         }
     }
 
@@ -188,7 +239,11 @@ impl Turns {
         let interest = Interest::READABLE | Interest::WRITABLE;
         if poll
             .registry()
-            .register(socket, mio::Token(token.number() as usize), interest)
+            .register(
+                &mut socket.stream,
+                mio::Token(token.number() as usize),
+                interest,
+            )
             .is_err()
         {
             shard.broken(token);
@@ -198,40 +253,54 @@ impl Turns {
     fn read_some(&mut self, now: Now) {
         let deep = self.items.len() > DEEP_INBOX_ITEMS;
         let most = if deep {
-            1
+            READ_WORK_BEHIND
         } else {
-            READS_PER_TURN.min(self.readable.len())
+            READ_WORK_PER_TURN
         };
-        for _ in 0..most {
-            let Some(readable) = self.readable.pop_front() else {
+        let mut work = 0;
+        for _ in 0..READS_PER_TURN.min(self.readable.len()) {
+            let Some(token) = self.readable.pop_front() else {
                 return;
             };
-            if self.read(now, &readable) {
-                self.readable.push_back(readable);
+            if self.read(now, token) {
+                self.mark_readable(token, false);
+            }
+            self.write_urgent(now);
+            work += self.driver.shard.take_work();
+            if work >= most {
+                return;
             }
         }
     }
 
     /// Reads once; `true` if there may be more.
-    fn read(&mut self, now: Now, readable: &Readable) -> bool {
+    fn read(&mut self, now: Now, token: Token) -> bool {
         let shard = &mut self.driver.shard;
-        let Some(socket) = shard.socket_mut(readable.token) else {
+        let Some(socket) = shard.socket_mut(token) else {
             return false;
         };
-        match socket.read(&mut self.buffer) {
+        socket.readable = false;
+        let ends = socket.ends;
+        let most = if socket.deflates {
+            READ_DEFLATED_BYTES
+        } else {
+            READ_BYTES
+        };
+        let buffer = &mut self.buffer[..most];
+        match socket.stream.read(buffer) {
             Ok(0) => {
-                shard.broken(readable.token);
+                shard.broken(token);
                 false
             }
             Ok(bytes) => {
-                shard.receive(now, readable.token, &mut self.buffer[..bytes]);
+                shard.receive(now, token, &mut buffer[..bytes]);
                 // A short read has emptied the socket; what comes later is another event. Not so the end.
-                bytes == self.buffer.len() || readable.ends
+                bytes == most || ends
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(_) => {
-                shard.broken(readable.token);
+                shard.broken(token);
                 false
             }
         }
@@ -253,7 +322,7 @@ impl Turns {
         self.publish(now, &mut batch, &mut publishers);
     }
 
-    fn act_on(&mut self, effect: Effect<TcpStream>) {
+    fn act_on(&mut self, effect: Effect<Socket>) {
         let Driver {
             tail,
             inboxes,
@@ -270,11 +339,12 @@ impl Turns {
             Effect::HalfClose(token) => {
                 if let Some(socket) = shard.socket_mut(token) {
                     // It fails when the peer is gone already, which the next read tells.
-                    let _ = socket.shutdown(Shutdown::Write);
+                    let _ = socket.stream.shutdown(Shutdown::Write);
                 }
             }
             Effect::Close(socket, session, code) => {
                 drop(socket);
+                self.driver.sockets.fetch_sub(1, Ordering::Relaxed);
                 let code = code.map(CloseCode::number);
                 tracing::debug!(session = session.text(), code, "connection ended");
             }
@@ -327,7 +397,7 @@ impl Turns {
                 let Some((socket, filled)) = shard.gather(token, &mut slices) else {
                     return total;
                 };
-                write_slices(socket, &slices[..filled])
+                write_slices(&socket.stream, &slices[..filled])
             };
             if let Wrote::Some(bytes) = wrote {
                 total += bytes;

@@ -1,74 +1,81 @@
 //! The shards' inboxes: the only way to speak to a shard.
 //!
 //! An inbox is a list behind a lock that is held for a push or a swap, and a waker that is used only when the shard
-//! sleeps: a busy shard is never woken, an idle one once for all that comes meanwhile.
+//! sleeps: a busy shard is never woken, an idle one once for all that comes meanwhile. What waits is bounded twice: by
+//! the memory it takes, and by the work it is, so that nobody who comes waits long behind what was published before.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mio::net::TcpStream;
 use mio::{Registry, Token, Waker};
-use wshub_hub::{Item, Post};
+use wshub_hub::{Counters, Item, Post};
+
+use crate::driver::Socket;
 
 /// The poll token of an inbox's waker; no connection ever has it.
 pub const WAKER: Token = Token(usize::MAX);
+
+/// Deliveries that may wait in an inbox, a large message counting for several: under load, when writes coalesce, less
+/// than a second's work, and 64 broadcasts to 60,000 connections.
+const WAITING_WORK: usize = 4_000_000;
+/// Bytes of a message that cost about as much as one more delivery.
+const BYTES_PER_WORK: usize = 1024;
+/// What an item takes beside what it points to, in bytes.
+const ITEM_BYTES: usize = 64;
+
+/// An item as it waits.
+#[derive(Debug)]
+pub struct Posted {
+    /// The item.
+    pub item: Item<Socket>,
+    bytes: usize,
+    work: usize,
+}
 
 /// The inboxes of all shards.
 pub struct Inboxes {
     inboxes: Box<[Inbox]>,
     most_bytes: usize,
     times_full: AtomicU64,
+    stopping: AtomicBool,
 }
 
 struct Inbox {
-    items: Mutex<Vec<Item<TcpStream>>>,
-    /// Bytes of the messages that were posted and not yet handled.
+    items: Mutex<Vec<Posted>>,
+    /// What was posted and isn't handled yet.
     bytes: AtomicUsize,
+    work: AtomicUsize,
     asleep: AtomicBool,
     waker: Waker,
-}
-
-/// What an item takes beside its frame, in bytes.
-const ITEM_BYTES: usize = 64;
-
-fn bytes_of(item: &Item<TcpStream>) -> usize {
-    match item {
-        Item::Message(message) => ITEM_BYTES + message.frame.plain().len(),
-        _ => ITEM_BYTES,
-    }
+    shard: Arc<Counters>,
 }
 
 impl Inboxes {
-    /// One inbox for each registry of a shard's poll, holding at most `most_bytes` of messages each.
+    /// One inbox for each shard, by the registry of its poll and its counters, holding at most `most_bytes` each.
     ///
     /// # Errors
     /// When the system gives no waker.
     pub fn new<'a>(
-        polls: impl Iterator<Item = &'a Registry>,
+        shards: impl Iterator<Item = (&'a Registry, Arc<Counters>)>,
         most_bytes: usize,
     ) -> io::Result<Self> {
-        let inbox = |registry| {
-            let waker = Waker::new(registry, WAKER)?;
-            let items = Mutex::default();
+        let inbox = |(registry, shard)| {
             Ok(Inbox {
-                items,
+                items: Mutex::default(),
                 bytes: AtomicUsize::new(0),
+                work: AtomicUsize::new(0),
                 asleep: AtomicBool::new(false),
-                waker,
+                waker: Waker::new(registry, WAKER)?,
+                shard,
             })
         };
         Ok(Self {
-            inboxes: polls.map(inbox).collect::<io::Result<_>>()?,
+            inboxes: shards.map(inbox).collect::<io::Result<_>>()?,
             most_bytes,
             times_full: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
         })
-    }
-
-    /// How many shards there are.
-    #[must_use]
-    pub fn shards(&self) -> usize {
-        self.inboxes.len()
     }
 
     /// How often a publisher found no room.
@@ -77,16 +84,28 @@ impl Inboxes {
         self.times_full.load(Ordering::Relaxed)
     }
 
+    /// Tells all shards to stop. It overtakes what waits: a node that is behind stops as soon as any other.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.inboxes.iter().for_each(Inbox::wake);
+    }
+
+    /// Whether the shards are to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     /// Takes all that was posted to a shard, in order, by swapping it with the empty `into`.
-    pub fn take(&self, shard: usize, into: &mut Vec<Item<TcpStream>>) {
+    pub fn take(&self, shard: usize, into: &mut Vec<Posted>) {
         std::mem::swap(&mut *self.inboxes[shard].lock(), into);
     }
 
-    /// Says that an item was handled, so that there is room for others.
-    pub fn handled(&self, shard: usize, item: &Item<TcpStream>) {
-        self.inboxes[shard]
-            .bytes
-            .fetch_sub(bytes_of(item), Ordering::Relaxed);
+    /// Says that an item is being handled, so that there is room for others.
+    pub fn handled(&self, shard: usize, posted: &Posted) {
+        let inbox = &self.inboxes[shard];
+        inbox.bytes.fetch_sub(posted.bytes, Ordering::Relaxed);
+        inbox.work.fetch_sub(posted.work, Ordering::Relaxed);
     }
 
     /// Whether the shard may sleep now: if so, the next post wakes it.
@@ -95,11 +114,11 @@ impl Inboxes {
         let inbox = &self.inboxes[shard];
         // Whoever takes the lock behind this sees the flag; whoever took it before has left an item to be seen.
         inbox.asleep.store(true, Ordering::SeqCst);
-        let empty = inbox.lock().is_empty();
-        if !empty {
+        let may = inbox.lock().is_empty() && !self.is_stopping();
+        if !may {
             self.awake(shard);
         }
-        empty
+        may
     }
 
     /// Says that the shard looks into its inbox by itself now.
@@ -109,24 +128,51 @@ impl Inboxes {
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, Vec<Item<TcpStream>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Posted>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Post<TcpStream> for Inboxes {
-    fn post(&self, shard: usize, item: Item<TcpStream>) {
-        let inbox = &self.inboxes[shard];
-        inbox.bytes.fetch_add(bytes_of(&item), Ordering::Relaxed);
-        inbox.lock().push(item);
-        if inbox.asleep.load(Ordering::SeqCst) && inbox.asleep.swap(false, Ordering::SeqCst) {
+    fn wake(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             // An error here means that the poll is gone, and so is the shard.
-            let _ = inbox.waker.wake();
+            let _ = self.waker.wake();
         }
     }
 
+    /// The memory that an item takes and the work that it is.
+    fn weigh(&self, item: &Item<Socket>) -> (usize, usize) {
+        match item {
+            Item::Message(message) => {
+                let reach = message
+                    .reach
+                    .map_or_else(|| self.shard.clients.get(), u64::from);
+                let each = 1 + message.frame.plain().len() / BYTES_PER_WORK;
+                (ITEM_BYTES + message.bytes(false), 1 + reach as usize * each)
+            }
+            Item::Connect(arrival, _) => (
+                ITEM_BYTES + size_of_val(&**arrival) + arrival.early.len(),
+                1,
+            ),
+            _ => (ITEM_BYTES, 1),
+        }
+    }
+}
+
+impl Post<Socket> for Inboxes {
+    fn post(&self, shard: usize, item: Item<Socket>) {
+        let inbox = &self.inboxes[shard];
+        let (bytes, work) = inbox.weigh(&item);
+        inbox.bytes.fetch_add(bytes, Ordering::Relaxed);
+        inbox.work.fetch_add(work, Ordering::Relaxed);
+        inbox.lock().push(Posted { item, bytes, work });
+        inbox.wake();
+    }
+
     fn has_room(&self) -> bool {
-        let below = |inbox: &Inbox| inbox.bytes.load(Ordering::Relaxed) < self.most_bytes;
+        let below = |inbox: &Inbox| {
+            inbox.bytes.load(Ordering::Relaxed) < self.most_bytes
+                && inbox.work.load(Ordering::Relaxed) < WAITING_WORK
+        };
         let has_room = self.inboxes.iter().all(below);
         if !has_room {
             self.times_full.fetch_add(1, Ordering::Relaxed);

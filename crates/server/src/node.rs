@@ -1,17 +1,17 @@
 //! What the parts of a node share, and what the front asks it.
 
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wshub_engine::Engine;
-use wshub_hub::message::Kind;
-use wshub_hub::{Arrival, Counters, Item, Mode, Post, Tail};
+use wshub_hub::{Arrival, Counters, Mode, Tail};
 use wshub_protocol::{ErrorCode, SessionId, UserId};
 
 use crate::api;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::driver::Socket;
 use crate::front::{self, Answer, Compression, Handshake, Request, Service};
 use crate::inbox::Inboxes;
 
@@ -27,8 +27,8 @@ pub struct Node {
     pub shards: Vec<Arc<Counters>>,
     /// The counters of the front.
     pub front: Arc<front::Counters>,
-    /// Messages taken over HTTP, by [`Kind`].
-    pub published: [AtomicU64; 3],
+    /// Sockets from the front's hand to their end.
+    pub sockets: Arc<AtomicUsize>,
     /// The shards' inboxes.
     pub inboxes: Arc<Inboxes>,
     /// This node's tail of the log.
@@ -53,11 +53,9 @@ impl Node {
         self.sum(|shard| shard.clients.get())
     }
 
-    /// Messages of one sort that were taken, from sockets and over HTTP.
-    #[must_use]
-    pub fn messages_in(&self, kind: Kind) -> u64 {
-        self.sum(|shard| shard.messages_in[kind.index()].get())
-            + self.published[kind.index()].load(Ordering::Relaxed)
+    /// The tail of the log, for a moment.
+    pub fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it takes no new connections any more.
@@ -69,9 +67,7 @@ impl Node {
     /// Closes all connections with 1001; each shard ends when its last one is gone.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        for shard in 0..self.inboxes.shards() {
-            self.inboxes.post(shard, Item::Stop);
-        }
+        self.inboxes.stop();
     }
 
     /// Whether a page of the request's origin may speak to this node.
@@ -106,7 +102,7 @@ impl Service for Node {
                 "this node is stopping, connect to another one",
             ));
         }
-        if self.sum(|shard| shard.sockets.get()) >= self.most_connections as u64 {
+        if self.sockets.load(Ordering::Relaxed) >= self.most_connections {
             return Err(Answer::overloaded(
                 "this node has as many connections as it may, try again later",
             ));
@@ -129,15 +125,18 @@ impl Service for Node {
         let named = upgrade.query.user_id.as_deref();
         tracing::debug!(peer = %request.peer, user = named, session = %session.text(), "connection");
         let arrival = Arrival {
-            socket: mio::net::TcpStream::from_std(socket),
+            socket: Socket::new(
+                mio::net::TcpStream::from_std(socket),
+                upgrade.deflate.is_some(),
+            ),
             user,
             session,
             deflate: upgrade.deflate,
             answer: upgrade.response(),
             early,
         };
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.connect(Box::new(arrival), &*self.inboxes);
+        self.sockets.fetch_add(1, Ordering::Relaxed);
+        self.tail().connect(Box::new(arrival), &*self.inboxes);
     }
 
     async fn answer(&self, request: Request) -> Answer {

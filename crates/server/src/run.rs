@@ -85,7 +85,10 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         .map(|_| Poll::new())
         .collect::<io::Result<Vec<_>>>()?;
     let inbox_bytes = config.limits.inbox_bytes / config.shards;
-    let inboxes = Arc::new(Inboxes::new(polls.iter().map(Poll::registry), inbox_bytes)?);
+    let counters: Vec<Arc<Counters>> = polls.iter().map(|_| Arc::default()).collect();
+    let registries = polls.iter().map(Poll::registry);
+    let shards = registries.zip(counters.iter().cloned());
+    let inboxes = Arc::new(Inboxes::new(shards, inbox_bytes)?);
     let tail = Arc::new(Mutex::new(Tail::new(TailConfig {
         epoch: Epoch {
             ordinal: 1,
@@ -97,7 +100,6 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         seed: fastrand::u64(..),
     })));
     let engine: Arc<dyn Engine> = Arc::new(Memory::new(Arc::clone(&tail), Arc::clone(&inboxes)));
-    let counters: Vec<Arc<Counters>> = polls.iter().map(|_| Arc::default()).collect();
     let most = descriptors::connections_below(descriptors);
     let node = Arc::new(Node {
         mode,
@@ -107,7 +109,7 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
             .map_or(most, |limit| limit.min(most)),
         shards: counters,
         front: Arc::default(),
-        published: Default::default(),
+        sockets: Arc::default(),
         inboxes,
         tail,
         engine,
@@ -195,6 +197,7 @@ fn start_shards(node: &Arc<Node>, polls: Vec<Poll>) -> io::Result<Vec<JoinHandle
             inboxes: Arc::clone(&node.inboxes),
             tail: Arc::clone(&node.tail),
             engine: Arc::clone(&node.engine),
+            sockets: Arc::clone(&node.sockets),
             clock: node.clock,
         };
         threads.push(

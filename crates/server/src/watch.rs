@@ -1,11 +1,10 @@
 //! Once a second: lets the log forget, and tells of trouble; every ten seconds says in one line what went on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
-use wshub_hub::message::Kind;
 use wshub_protocol::CloseCode;
 
 use crate::logs::{Admission, Counters, SUMMARY_EVERY, Troubles};
@@ -23,10 +22,7 @@ pub async fn watch(node: Arc<Node>) {
     let mut since = Duration::ZERO;
     loop {
         ticks.tick().await;
-        node.tail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .trim(node.clock.now());
+        node.tail().trim(node.clock.now());
         tell_trouble(&node, &mut seen, &mut troubles);
         since += TICK;
         if since >= SUMMARY_EVERY {
@@ -60,10 +56,7 @@ pub fn read(node: &Node) -> Counters {
         opened: node.sum(|shard| shard.opened.get()),
         closed: node.sum(|shard| shard.left.get())
             + CloseCode::ALL.into_iter().map(closed).sum::<u64>(),
-        messages_in: Kind::ALL
-            .into_iter()
-            .map(|kind| node.messages_in(kind))
-            .sum(),
+        messages_in: node.tail().accepted().iter().sum(),
         messages_out: node.sum(|shard| shard.messages_out.iter().map(|kind| kind.get()).sum()),
         refused_requests: load(&front.refused_head)
             + load(&front.refused_body)
