@@ -70,6 +70,7 @@ fn message(target: &Target, offset: u64) -> Item<()> {
     let frame = Frame::text(br#"{"type":"broadcast","data":"as good as any other"}"#);
     let offset = Offset::counter(offset);
     Item::Message(Arc::new(Message {
+        reach: None,
         target: target.clone(),
         offset,
         frame,

@@ -12,7 +12,7 @@ pub(crate) mod wire;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use wshub_hub::{Counters, Item, Limits, Mode, Publication};
+use wshub_hub::{Counters, Limits, Mode, Publication};
 use wshub_protocol::client_message::{Publish, Target};
 use wshub_protocol::extensions::accept_deflate;
 use wshub_protocol::{CloseCode, MessageId, RoomId, UserId};
@@ -182,8 +182,13 @@ impl World {
 
     /// The node is told to stop.
     pub(crate) fn stop(&self) {
-        self.turns.borrow().node.post_to_all(|| Item::Stop);
+        self.turns.borrow_mut().stop();
         self.settled();
+    }
+
+    /// Messages that the log says it took.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.turns.borrow().node.lock().accepted().iter().sum()
     }
 
     pub(crate) fn sum(&self, counter: impl Fn(&Counters) -> u64) -> u64 {

@@ -99,8 +99,12 @@ impl Node {
         self.lock().connect(Box::new(arrival), &*self.inboxes);
     }
 
-    pub(crate) fn post_to_all(&self, item: impl Fn() -> Item<Socket>) {
-        (0..self.shards.len()).for_each(|shard| self.inboxes.post(shard, item()));
+    /// Every shard is told to stop, whatever waits in its inbox.
+    pub(crate) fn stop(&mut self, now: Now) {
+        for shard in 0..self.shards.len() {
+            self.shards[shard].stop(now);
+            self.collect(shard);
+        }
     }
 
     /// Takes what the shard wants done out of it; the order stays.
@@ -143,15 +147,29 @@ impl Node {
         if let Some(link) = arriving {
             (links[link].shard, links[link].token) = (shard, token);
         }
+        self.write_urgent(now, shard, links, rng);
+    }
+
+    fn write_urgent(&mut self, now: Now, shard: usize, links: &mut [Link], rng: &mut Rng) {
         while let Some(token) = self.shards[shard].next_urgent() {
             self.write(now, shard, token, links, rng);
         }
     }
 
     /// Reads once from a link; its end, where nothing comes before it.
-    pub(crate) fn read(&mut self, now: Now, link: &mut Link, most: usize) {
-        let Some(token) = link.token else { return };
-        let shard = &mut self.shards[link.shard];
+    pub(crate) fn read(
+        &mut self,
+        now: Now,
+        at: usize,
+        links: &mut [Link],
+        most: usize,
+        rng: &mut Rng,
+    ) {
+        let link = &mut links[at];
+        let (Some(token), number) = (link.token, link.shard) else {
+            return;
+        };
+        let shard = &mut self.shards[number];
         let mut bytes = link.up.read(now.elapsed_ms, most);
         if !bytes.is_empty() {
             shard.receive(now, token, &mut bytes);
@@ -159,7 +177,8 @@ impl Node {
             link.end_told = true;
             shard.broken(token);
         }
-        self.collect(link.shard);
+        self.write_urgent(now, number, links, rng);
+        self.collect(number);
     }
 
     pub(crate) fn write_next(&mut self, now: Now, shard: usize, links: &mut [Link], rng: &mut Rng) {

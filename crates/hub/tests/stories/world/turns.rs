@@ -226,11 +226,17 @@ impl Turns {
             Step::Writable(at) => self.tell_writable(now, at),
             Step::Read(at) => {
                 let most = piece(&mut self.rng, 64 * 1024);
-                self.node.read(now, &mut self.links[at], most);
+                self.node
+                    .read(now, at, &mut self.links, most, &mut self.rng);
             }
             Step::PeerReads(at) => self.peer_reads(at),
             Step::PeerSends(at) => self.peer_sends(at),
         }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let now = self.now();
+        self.node.stop(now);
     }
 
     /// A driver does all that it finds; to stop in the middle shows what others see of it meanwhile.
