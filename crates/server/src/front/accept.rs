@@ -132,9 +132,14 @@ fn accept(
 fn refuse(mut guest: &TcpStream, full: &[u8]) {
     with_scratch(|scratch| {
         let _ = guest.read(scratch);
-        let _ = guest.write(full);
-        let _ = guest.shutdown(Shutdown::Write);
     });
+    say_last(guest, full);
+}
+
+/// Writes what the socket takes now, and ends it.
+pub(super) fn say_last(mut guest: &TcpStream, answer: &[u8]) {
+    let _ = guest.write(answer);
+    let _ = guest.shutdown(Shutdown::Write);
 }
 
 fn open_spare() -> Option<File> {

@@ -122,7 +122,9 @@ impl<S: Service> Connection<S> {
                         return End::Gone;
                     }
                     Counters::one(&shared.counters.requests);
-                    form.keep &= !closing;
+                    // A client that is told so loses no request to the close, unlike one that only finds out.
+                    let leaves = shared.crowd.is_full() && !self.reader.has_rest();
+                    form.keep &= !closing && !leaves;
                     let method = request.method;
                     let answer = shared.service.answer(request);
                     run.begin(method, answer, form, &mut self.output).await;
@@ -140,13 +142,11 @@ impl<S: Service> Connection<S> {
                 Step::Refuse(answer, fault) => {
                     run.finish(&mut self.output).await;
                     answer.write_to(&mut self.output, Form::LAST);
-                    let (counter, end) = match fault {
-                        Fault::Head => (&shared.counters.refused_head, End::Discard),
-                        Fault::Body => (&shared.counters.refused_body, End::Discard),
-                        Fault::Admission => (&shared.counters.not_admitted, End::Close),
+                    Counters::one(shared.counters.refused(fault));
+                    break match fault {
+                        Fault::Head | Fault::Body => End::Discard,
+                        Fault::Admission => End::Close,
                     };
-                    Counters::one(counter);
-                    break end;
                 }
             }
             step = self.reader.next(&*shared.service);
@@ -188,12 +188,13 @@ impl<S: Service> Connection<S> {
     }
 
     /// Reads once. `false` when the connection is over: the peer left, the time is up, or the front
-    /// closes and no request is under way.
+    /// closes or needs the place and no request is under way.
     async fn read_before(&mut self, deadline: Instant, waiting: Waiting) -> bool {
         let Self {
             socket,
             reader,
             closing,
+            shared,
             ..
         } = self;
         let read = poll_fn(|context| poll_read(socket, context, |bytes| reader.feed(bytes)));
@@ -202,6 +203,7 @@ impl<S: Service> Connection<S> {
                 biased;
                 read = read => read,
                 () = told(closing), if waiting != Waiting::Body => 0,
+                () = shared.crowd.told_to_leave(), if waiting == Waiting::Start => 0,
             }
         };
         if let Ok(read) = timeout_at(deadline, read).await {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::reader::Fault;
+
 /// Counters of one front, shared with whoever exports them. All but [`Counters::open`] only grow.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -15,7 +17,8 @@ pub struct Counters {
     pub not_admitted: AtomicU64,
     /// Requests given to the service.
     pub requests: AtomicU64,
-    /// Connections refused with 503 because `FrontLimits::connections` were open.
+    /// Connections refused with 503 because `FrontLimits::connections` were open and what they had sent could not be
+    /// answered at once.
     pub refused_full: AtomicU64,
     /// Connections refused with 503 because the process had no descriptor left.
     pub refused_descriptors: AtomicU64,
@@ -34,6 +37,15 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Where a refusal for this fault is counted.
+    pub(super) fn refused(&self, fault: Fault) -> &AtomicU64 {
+        match fault {
+            Fault::Head => &self.refused_head,
+            Fault::Body => &self.refused_body,
+            Fault::Admission => &self.not_admitted,
+        }
+    }
+
     /// Adds one. Relaxed, since a counter orders nothing but itself.
     pub(super) fn one(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);

@@ -6,13 +6,18 @@ use std::time::Duration;
 /// What the front takes from strangers.
 #[derive(Clone, Debug)]
 pub struct FrontLimits {
-    /// Connections that may be in the front at once; upgraded ones have left it. Beyond it a new one
-    /// is answered 503, so that those who only connect can't take all descriptors from those who
-    /// are served. See [`FrontLimits::for_descriptors`].
+    /// Connections that may be in the front at once; upgraded ones have left it. So those who only
+    /// connect can't take all descriptors from those who are served. When the last place is taken,
+    /// all that idle between requests close, and while it is, each other closes when what it has
+    /// sent is answered. A new one is then read once: a complete upgrade goes to its shard, a `GET`
+    /// whose answer is there is answered, all else gets 503. See [`FrontLimits::for_descriptors`].
     pub connections: usize,
+    /// How many bytes an answer may have that goes out without a place: what the socket of a new
+    /// connection takes in one write, since nobody waits for the rest.
+    pub at_once_bytes: usize,
     /// How long a head may take: the first one from the accept on, later ones from their first byte.
     pub handshake_timeout: Duration,
-    /// How long a connection may wait between requests.
+    /// How long a connection may wait between requests, while the front isn't full.
     pub http_idle_timeout: Duration,
     /// How many bytes a body may have, decoded.
     pub body_bytes: usize,
@@ -40,6 +45,7 @@ impl FrontLimits {
     pub fn for_descriptors(descriptors: usize) -> Self {
         Self {
             connections: (descriptors / 2).max(16),
+            at_once_bytes: 8 << 10,
             handshake_timeout: Duration::from_secs(5),
             http_idle_timeout: Duration::from_secs(120),
             body_bytes: 4 << 20,

@@ -6,9 +6,11 @@
 mod accept;
 mod allowance;
 mod answer;
+mod at_once;
 mod body;
 mod connection;
 mod counters;
+mod crowd;
 mod limits;
 mod reader;
 mod request;
@@ -27,10 +29,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use wshub_protocol::upgrade::Upgrade;
 
-use accept::{Doors, Knock};
+use accept::{Doors, Knock, say_last};
 pub use answer::{Answer, JSON};
 use connection::Connection;
 pub use counters::Counters;
+use crowd::Crowd;
 pub use limits::FrontLimits;
 use reader::{Bounds, Reader, Step, Waiting};
 pub use request::{Method, Request};
@@ -94,6 +97,7 @@ struct Shared<S> {
     limits: FrontLimits,
     counters: Arc<Counters>,
     bounds: Arc<Bounds>,
+    crowd: Crowd,
 }
 
 /// Serves the listeners until `shutdown` says `true` (or its sender is gone). Requests under way
@@ -117,6 +121,7 @@ pub async fn serve<S: Service>(
             service,
             limits,
             counters,
+            crowd: Crowd::default(),
         }),
     };
     let mut paused = None;
@@ -162,6 +167,9 @@ impl<S: Service> Front<S> {
                 Knock::Guest(socket, peer) => {
                     Counters::one(&self.shared.counters.accepted);
                     self.welcome(socket, peer);
+                    if self.shared.crowd.is_full() {
+                        self.make_room().await;
+                    }
                 }
                 Knock::Refused => {
                     Counters::one(&self.shared.counters.accepted);
@@ -183,14 +191,17 @@ impl<S: Service> Front<S> {
         None
     }
 
+    /// Lets those who were told to leave do so before the next guest is looked at.
+    async fn make_room(&mut self) {
+        tokio::task::yield_now().await;
+        while self.connections.try_join_next().is_some() {}
+        self.count_open();
+    }
+
     /// Reads what the guest has sent by now. A complete upgrade goes to its shard right away: in a
     /// storm of clients most have sent theirs before they are accepted, and cost no task, no timer
-    /// and no registration here.
+    /// and no registration here, nor a place among the connections.
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr) {
-        if self.connections.len() >= self.shared.limits.connections {
-            Counters::one(&self.shared.counters.refused_full);
-            return self.doors.refuse(&socket);
-        }
         // Nagle's algorithm would hold an answer back until the one before it is acknowledged.
         let _ = socket.set_nodelay(true);
         let mut reader = Reader::new(peer, Arc::clone(&self.shared.bounds));
@@ -202,6 +213,9 @@ impl<S: Service> Front<S> {
         };
         if let Step::Upgrade(handshake) = first {
             return self.shared.hand_over(socket, *handshake);
+        }
+        if self.connections.len() >= self.shared.limits.connections {
+            return self.turn_away(&socket, first);
         }
         let Ok(socket) = tokio::net::TcpStream::from_std(socket) else {
             return;
@@ -215,11 +229,27 @@ impl<S: Service> Front<S> {
         self.count_open();
     }
 
+    /// Answers a guest for whom there is no place, and is done with it.
+    fn turn_away(&self, socket: &TcpStream, first: Step) {
+        match at_once::answer(&self.shared, first) {
+            Some(answer) => say_last(socket, &answer),
+            None => {
+                Counters::one(&self.shared.counters.refused_full);
+                self.doors.refuse(socket);
+            }
+        }
+    }
+
     fn count_open(&self) {
-        self.shared
-            .counters
-            .open
-            .store(self.connections.len() as u64, Ordering::Relaxed);
+        let Shared {
+            counters,
+            limits,
+            crowd,
+            ..
+        } = &*self.shared;
+        let open = self.connections.len();
+        counters.open.store(open as u64, Ordering::Relaxed);
+        crowd.note(open >= limits.connections);
     }
 
     /// Closes the listeners, gives the connections their grace and cuts what is left.

@@ -268,32 +268,6 @@ async fn a_client_that_does_not_read_its_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn beyond_its_connections_the_front_says_503() {
-    let world = World::bounded(FrontLimits {
-        connections: 2,
-        ..limits()
-    })
-    .await;
-    let (mut one, mut two) = (world.client().await, world.client().await);
-    for client in [&mut one, &mut two] {
-        client.send(HELLO).await;
-        client.answer().await;
-    }
-    assert_eq!(
-        error(&world.client().await.rest().await),
-        (503, "overloaded".into())
-    );
-    assert_eq!(world.counters.refused_full.load(Ordering::Relaxed), 1);
-    drop(one);
-    while world.counters.open.load(Ordering::Relaxed) == 2 {
-        tokio::task::yield_now().await;
-    }
-    let mut three = world.client().await;
-    three.send(HELLO).await;
-    assert_eq!(three.answer().await.1, "hello");
-}
-
-#[tokio::test]
 async fn an_upgraded_connection_has_left_the_front() {
     let mut world = World::bounded(FrontLimits {
         connections: 1,

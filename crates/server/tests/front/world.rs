@@ -52,7 +52,7 @@ impl Service for Desk {
             "Get /hello" => Answer::new(200, "text/plain", b"hello".as_slice()),
             "Get /large" => Answer::new(200, "text/plain", vec![b'x'; 64 << 20]),
             "Post /echo" => Answer::new(200, "text/plain", request.body),
-            "Post /never" => std::future::pending().await,
+            "Post /never" | "Get /never" => std::future::pending().await,
             "Post /meet" => {
                 let met = self.met.notified();
                 if self.begun.fetch_add(1, Ordering::Relaxed) + 1 == self.meet {
@@ -164,6 +164,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A client over a connection that is there already.
+    pub(crate) fn over(socket: std::net::TcpStream) -> Self {
+        socket.set_nonblocking(true).unwrap();
+        Self {
+            socket: TcpStream::from_std(socket).unwrap(),
+            unread: Vec::new(),
+        }
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.socket.write_all(bytes.as_ref()).await.unwrap();
     }
