@@ -43,6 +43,8 @@ const QUEUED_PER_TURN: usize = 16 * 1024;
 const DEEP_INBOX_ITEMS: usize = 4096;
 /// Slices handed to one vectored write.
 const SLICES: usize = 128;
+/// The same where so few frames wait, as they mostly do: the longer list costs more to lay out than to fill.
+const FEW_SLICES: usize = 4;
 /// How long the shard waits for its connections to say good-bye when the node stops, in milliseconds.
 const STOP_MS: u64 = 2_500;
 
@@ -392,12 +394,10 @@ impl Turns {
         let shard = &mut self.driver.shard;
         let mut total = 0;
         while total < wshub_hub::limits::WRITE_BYTES_PER_TURN {
-            let wrote = {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let Some((socket, filled)) = shard.gather(token, &mut slices) else {
-                    return total;
-                };
-                write_slices(&socket.stream, &slices[..filled])
+            let wrote = match shard.waiting(token) {
+                0 => return total,
+                waiting if waiting as usize <= FEW_SLICES => write_once::<FEW_SLICES>(shard, token),
+                _ => write_once::<SLICES>(shard, token),
             };
             if let Wrote::Some(bytes) = wrote {
                 total += bytes;
@@ -408,6 +408,15 @@ impl Turns {
         }
         shard.yield_write(now, token);
         total
+    }
+}
+
+/// Writes the front of what waits for a connection, in at most `N` slices.
+fn write_once<const N: usize>(shard: &Shard<Socket>, token: Token) -> Wrote {
+    let mut slices = [IoSlice::new(&[]); N];
+    match shard.gather(token, &mut slices) {
+        Some((socket, filled)) => write_slices(&socket.stream, &slices[..filled]),
+        None => Wrote::Some(0),
     }
 }
 

@@ -245,6 +245,13 @@ impl<S> Shard<S> {
         can.then(|| Token::new(index, connection.generation))
     }
 
+    /// How many frames wait for a connection.
+    #[must_use]
+    pub fn waiting(&self, token: Token) -> u32 {
+        let connection = self.connections.get(token.index() as usize);
+        connection.map_or(0, |connection| connection.outbox.messages)
+    }
+
     /// Fills `slices` with what waits for a connection, and names its socket.
     pub fn gather<'a>(
         &'a self,
