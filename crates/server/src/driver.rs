@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -182,6 +183,10 @@ impl Turns {
         self.act(now);
         self.write_some(now);
         self.act(now);
+        if self.driver.shard.has_writes() {
+            // Where the front shares this core it has what newcomers and publishers sent: a turn is all they wait.
+            thread::yield_now();
+        }
     }
 
     fn mark_readable(&mut self, token: Token, ends: bool) {
