@@ -83,7 +83,10 @@ impl Timers {
     /// The next that is due by `now`.
     pub(crate) fn due(&mut self, now: Tick) -> Option<u32> {
         loop {
-            let next = self.next()?;
+            let Some(next) = self.next() else {
+                self.reached = self.reached.max(now);
+                return None;
+            };
             if next > now {
                 // Nothing lies between: the wheel may turn on.
                 self.reached = self.reached.max(now);
@@ -193,5 +196,13 @@ mod tests {
         timers.disarm(2);
         timers.disarm(2);
         assert_eq!(drain(&mut timers, 9), [1, 3]);
+    }
+
+    #[test]
+    fn after_a_long_time_without_any_the_next_is_called_at_its_tick_too() {
+        let mut timers = Timers::new(Tick(0));
+        assert_eq!(drain(&mut timers, 1_000_000), [0u32; 0]);
+        timers.arm(1, Tick(1_000_500));
+        assert_eq!(timers.next(), Some(Tick(1_000_500)));
     }
 }
