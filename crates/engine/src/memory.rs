@@ -40,7 +40,7 @@ impl<S, P: Post<S>> Memory<S, P> {
             for publication in batch.by_ref().take(APPENDED_AT_ONCE) {
                 bytes += publication.publish.data.len();
                 outcomes.push(if has_room {
-                    Ok(tail.append(now, publication, &*self.inboxes))
+                    tail.publish(now, publication, &*self.inboxes)
                 } else {
                     Err(FULL)
                 });

@@ -6,6 +6,7 @@
 
 mod connection;
 pub mod counters;
+pub mod dedupe;
 pub mod frames;
 pub mod limits;
 pub mod message;

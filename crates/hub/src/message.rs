@@ -28,6 +28,8 @@ pub struct Published {
     pub id: String,
     /// Its place.
     pub cursor: Cursor,
+    /// It was in the log before: this publish had no effect.
+    pub duplicate: bool,
 }
 
 /// Why a publication is not in the log.

@@ -13,9 +13,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use wshub_protocol::client_message::{Publish, Target};
-use wshub_protocol::{Cursor, Epoch, Offset, RoomId, server_message};
+use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset, RoomId, server_message};
 
-use crate::message::{Arrival, Frame, Item, Kind, Message, Post, Publication, Published};
+use crate::dedupe::{Dedupe, DedupeLimits, Fingerprint, Seen};
+use crate::message::{
+    Arrival, Frame, Item, Kind, Message, Outcome, Post, Publication, Published, Refused,
+};
 use crate::placement::{ShardSet, shard_of};
 use crate::shard::Token;
 use crate::time::Now;
@@ -31,6 +34,8 @@ pub struct TailConfig {
     pub retention_ms: u64,
     /// Entries beyond this are let go, oldest first, in bytes of memory.
     pub bytes: usize,
+    /// What the ids of publishers are remembered for.
+    pub dedupe: DedupeLimits,
     /// Where the ids of messages without one, and the order within tables, come from.
     pub seed: u64,
 }
@@ -53,7 +58,10 @@ pub struct Tail {
     interest: HashTable<Interest>,
     hasher: FixedState,
     random: fastrand::Rng,
+    dedupe: Dedupe,
     json: Vec<u8>,
+    /// Publishes that were there before.
+    duplicates: u64,
     /// Messages taken, by [`Kind`].
     accepted: [u64; 3],
     /// A connection with deflate has come, so that messages may have a compressed copy.
@@ -76,6 +84,16 @@ struct Interest {
 /// What an entry takes beside its message, in bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 
+const REUSED: Refused = Refused {
+    code: ErrorCode::IdReused,
+    sentence: "this id was used for another message lately: give each message an id of its own",
+};
+
+const NO_ROOM_FOR_IDS: Refused = Refused {
+    code: ErrorCode::Overloaded,
+    sentence: "as many ids are remembered as may be; it was not published, try again later or without an id",
+};
+
 impl Entry {
     fn bytes(&self) -> usize {
         ENTRY_BYTES + self.message.bytes(self.compressed)
@@ -94,7 +112,9 @@ impl Tail {
             interest: HashTable::new(),
             hasher: FixedState::with_seed(config.seed),
             random: fastrand::Rng::with_seed(config.seed),
+            dedupe: Dedupe::new(config.dedupe, config.seed),
             json: Vec::new(),
+            duplicates: 0,
             accepted: [0; 3],
             compresses: false,
         }
@@ -103,10 +123,14 @@ impl Tail {
     /// The place of the newest entry, there on an empty log too.
     #[must_use]
     pub fn end(&self) -> Cursor {
+        self.cursor(self.end)
+    }
+
+    fn cursor(&self, offset: u64) -> Cursor {
         Cursor {
             epoch: self.config.epoch,
             partition: 0,
-            offset: Offset::counter(self.end),
+            offset: Offset::counter(offset),
         }
     }
 
@@ -116,10 +140,29 @@ impl Tail {
         (self.entries.len(), self.bytes)
     }
 
+    /// How far back the log reaches at this moment, in milliseconds.
+    #[must_use]
+    pub fn window_ms(&self, now: Now) -> u64 {
+        let oldest = self.entries.front();
+        oldest.map_or(0, |oldest| now.elapsed_ms.saturating_sub(oldest.elapsed_ms))
+    }
+
     /// Messages that were ever put into the log, by [`Kind`].
     #[must_use]
     pub fn accepted(&self) -> [u64; 3] {
         self.accepted
+    }
+
+    /// Publishes whose id was known: they had no effect.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Ids that are remembered, and the bytes they take.
+    #[must_use]
+    pub fn ids(&self) -> (usize, usize) {
+        self.dedupe.depth()
     }
 
     /// Rooms with a member on some shard.
@@ -128,13 +171,44 @@ impl Tail {
         self.interest.len()
     }
 
-    /// Puts a message at the end of the log and posts it to the shards concerned.
-    pub fn append<S>(
+    /// Publishes: puts the message at the end of the log, unless its id says that it is there already.
+    ///
+    /// # Errors
+    /// When the id was used for something else, or can't be remembered now.
+    pub fn publish<S>(
         &mut self,
         now: Now,
         publication: Publication,
         post: &impl Post<S>,
-    ) -> Published {
+    ) -> Outcome {
+        let Some(fingerprint) = Fingerprint::of(&publication.from, &publication.publish) else {
+            return Ok(self.append(now, publication, post));
+        };
+        match self.dedupe.look_up(now.elapsed_ms, &fingerprint) {
+            Seen::Never => {
+                let published = self.append(now, publication, post);
+                self.dedupe.remember(now.elapsed_ms, fingerprint, self.end);
+                Ok(published)
+            }
+            Seen::Before(offset) => {
+                self.duplicates += 1;
+                let id = publication
+                    .publish
+                    .id
+                    .map_or_else(String::new, |id| id.as_str().to_owned());
+                Ok(Published {
+                    id,
+                    cursor: self.cursor(offset),
+                    duplicate: true,
+                })
+            }
+            Seen::WithOtherContent => Err(REUSED),
+            Seen::NoRoom => Err(NO_ROOM_FOR_IDS),
+        }
+    }
+
+    /// Puts a message at the end of the log and posts it to the shards concerned.
+    fn append<S>(&mut self, now: Now, publication: Publication, post: &impl Post<S>) -> Published {
         let Publication {
             publish: Publish { target, id, data },
             from,
@@ -179,11 +253,16 @@ impl Tail {
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
         self.trim(now);
-        Published { id, cursor }
+        Published {
+            id,
+            cursor,
+            duplicate: false,
+        }
     }
 
     /// Lets go of what is older or more than the log keeps.
     pub fn trim(&mut self, now: Now) {
+        self.dedupe.forget(now.elapsed_ms);
         while let Some(oldest) = self.entries.front() {
             let kept = self.bytes <= self.config.bytes
                 && now.elapsed_ms.saturating_sub(oldest.elapsed_ms) <= self.config.retention_ms;

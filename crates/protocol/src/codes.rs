@@ -129,6 +129,8 @@ pub enum ErrorCode {
     TooDeep,
     /// Beyond a size limit.
     TooLarge,
+    /// The id was used for another message within `dedupe.window`.
+    IdReused,
     /// Beyond `limits.rooms_per_connection`.
     TooManyRooms,
     /// The node has as much waiting as it may hold; surely not published.
@@ -163,6 +165,7 @@ impl ErrorCode {
             Self::UnknownType => "unknown_type",
             Self::TooDeep => "too_deep",
             Self::TooLarge => "too_large",
+            Self::IdReused => "id_reused",
             Self::TooManyRooms => "too_many_rooms",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
@@ -185,6 +188,7 @@ impl ErrorCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::IdReused => 409,
             Self::TooLarge => 413,
             Self::UriTooLong => 414,
             Self::UnsupportedMediaType => 415,

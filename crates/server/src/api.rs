@@ -92,9 +92,15 @@ fn stats(node: &Node) -> Answer {
             .map(|kind| (kind.name(), count(kind)))
             .collect()
     };
-    let (rooms, (entries, bytes), accepted) = {
+    let (rooms, (entries, bytes), (ids, id_bytes), accepted, duplicates) = {
         let tail = node.tail();
-        (tail.rooms(), tail.depth(), tail.accepted())
+        (
+            tail.rooms(),
+            tail.depth(),
+            tail.ids(),
+            tail.accepted(),
+            tail.duplicates(),
+        )
     };
     let body = json!({
         "total_clients": node.clients(),
@@ -105,6 +111,8 @@ fn stats(node: &Node) -> Answer {
         "rooms": rooms,
         "messages_in": by_kind(&|kind| accepted[kind.index()]),
         "messages_out": by_kind(&|kind| node.sum(|shard| shard.messages_out[kind.index()].get())),
+        "duplicates": duplicates,
+        "ids": { "remembered": ids, "bytes": id_bytes },
         "log": { "entries": entries, "bytes": bytes },
     });
     Answer::json(200, body.to_string().into_bytes())
@@ -159,12 +167,19 @@ fn one_result(outcome: Outcome) -> Answer {
     match outcome {
         Ok(published) => {
             let mut body = Vec::new();
-            server_message::write_published(&mut body, &published.id, &[published.cursor], false);
+            server_message::write_published(
+                &mut body,
+                &published.id,
+                &[published.cursor],
+                published.duplicate,
+            );
             Answer::json(200, body)
         }
-        Err(Refused { code, sentence }) => {
-            Answer::error(code, sentence).with_header("Retry-After", "1")
-        }
+        Err(Refused {
+            code: ErrorCode::Overloaded,
+            sentence,
+        }) => Answer::overloaded(sentence),
+        Err(Refused { code, sentence }) => Answer::error(code, sentence),
     }
 }
 
@@ -180,7 +195,7 @@ fn many_results(outcomes: &[Outcome]) -> Answer {
                 &mut body,
                 &published.id,
                 &[published.cursor],
-                false,
+                published.duplicate,
             ),
             Err(refused) => {
                 server_message::write_http_error(&mut body, refused.code, refused.sentence)

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wshub_engine::{Engine, Memory};
+use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::tail::TailConfig;
 use wshub_hub::{Counters, Limits, Mode, Shard, Tail};
 use wshub_protocol::Epoch;
@@ -97,6 +98,10 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         shards: config.shards,
         retention_ms: config.log.retention.as_millis() as u64,
         bytes: config.log.bytes,
+        dedupe: DedupeLimits {
+            window_ms: config.dedupe.window.as_millis() as u64,
+            bytes: config.dedupe.bytes,
+        },
         seed: fastrand::u64(..),
     })));
     let engine: Arc<dyn Engine> = Arc::new(Memory::new(Arc::clone(&tail), Arc::clone(&inboxes)));

@@ -11,5 +11,4 @@ def comes_with(issue):
     return pytest.mark.xfail(raises=(AssertionError, KeyError), strict=True, reason=reason)
 
 
-RECOGNISING_REPEATS = comes_with("'Delivery': the same id has no second effect")
 TO_OTHERS = comes_with("'Rooms': to others")

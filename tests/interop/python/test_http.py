@@ -4,7 +4,6 @@ import http.client
 import json
 
 import pytest
-from later import RECOGNISING_REPEATS
 from node import SECONDS, until
 from people import heard_nothing_else
 
@@ -102,7 +101,6 @@ def test_one_malformed_item_refuses_the_whole_array(node, person, bad):
     assert heard_nothing_else(ann, ann)
 
 
-@RECOGNISING_REPEATS
 def test_a_repeat_with_the_same_id_has_no_second_effect(node, person):
     ann = person("ann")
     message = BROADCAST | {"id": "published-twice"}
@@ -113,7 +111,6 @@ def test_a_repeat_with_the_same_id_has_no_second_effect(node, person):
     assert heard_nothing_else(ann, ann)
 
 
-@RECOGNISING_REPEATS
 def test_the_same_id_with_other_content_is_a_conflict(node):
     assert node.publish(BROADCAST | {"id": "conflict", "data": 1}).status == 200
     answer = node.publish(BROADCAST | {"id": "conflict", "data": 2})

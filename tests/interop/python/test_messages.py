@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from later import RECOGNISING_REPEATS, TO_OTHERS
+from later import TO_OTHERS
 from people import heard_nothing_else
 
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -141,7 +141,6 @@ def test_an_id_comes_back_as_it_was_sent(person, id_):
     assert ann.hear("ack")["id"] == id_
 
 
-@RECOGNISING_REPEATS
 def test_a_repeat_with_the_same_id_has_no_second_effect(person):
     ann, bob = person("ann"), person("bob")
     for _ in range(2):
@@ -161,7 +160,6 @@ def test_two_users_may_use_the_same_id(person):
     assert bob.hear("ack")["duplicate"] is False
 
 
-@RECOGNISING_REPEATS
 def test_the_same_id_with_other_content_is_refused(person):
     ann, bob = person("ann"), person("bob")
     ann.send("user", target_ids=["bob"], data=1, id="reused")

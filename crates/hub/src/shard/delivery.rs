@@ -164,7 +164,7 @@ impl<S> Shard<S> {
                     &mut self.json,
                     &published.id,
                     &[published.cursor],
-                    false,
+                    published.duplicate,
                 );
                 self.send_json(now, index);
             }

@@ -12,6 +12,7 @@ mod heartbeats;
 mod ledger;
 mod messages;
 mod random_lives;
+mod repeats;
 mod rooms;
 mod second_opinion;
 mod slow_clients;

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wshub_hub::{Counters, Limits, Mode, Publication};
-use wshub_protocol::client_message::{Publish, Target};
+use wshub_protocol::client_message::{Publish, Target, parse_publish};
 use wshub_protocol::extensions::accept_deflate;
 use wshub_protocol::{CloseCode, MessageId, RoomId, UserId};
 
@@ -164,6 +164,16 @@ impl World {
             .map(|user| UserId::parse(user).expect("a user"))
             .collect();
         self.publish_to(Target::Users(users), text);
+    }
+
+    /// Somebody posts this message by HTTP.
+    pub(crate) fn posts(&self, json: &str) {
+        let publish = parse_publish(json.as_bytes()).expect("a publish in the contract's form");
+        self.turns.borrow_mut().http.push_back(Publication {
+            publish,
+            from: String::new(),
+        });
+        self.settled();
     }
 
     fn publish_to(&self, target: Target, text: &str) {

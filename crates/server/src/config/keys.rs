@@ -53,6 +53,16 @@ pub const KEYS: &[Key] = &[
         "it must hold some messages and fit into memory",
     ),
     key(
+        "dedupe.window",
+        duration(Duration::from_secs(1), Duration::from_hours(24)),
+        "shorter forgets an id before its publisher has tried again, longer takes memory for nothing",
+    ),
+    key(
+        "dedupe.bytes",
+        size(KIB, 256 * GIB),
+        "an id takes some 150 bytes, and all must fit into memory",
+    ),
+    key(
         "heartbeat.interval",
         duration(Duration::from_millis(100), Duration::from_hours(1)),
         "shorter floods the clients with pings, longer leaves the dead among the living",

@@ -53,6 +53,8 @@ pub struct Config {
     pub auth: Auth,
     /// The log of messages that reconnecting clients catch up from. (Log lines are `--log`.)
     pub log: Log,
+    /// How repeats of a publish are recognised.
+    pub dedupe: Dedupe,
     /// How a dead connection is noticed.
     pub heartbeat: Heartbeat,
     /// permessage-deflate.
@@ -94,6 +96,19 @@ pub struct Log {
     #[serde(with = "as_duration")]
     pub retention: Duration,
     /// How many bytes of messages stay at most; reached first under load, the window gets shorter.
+    #[serde(with = "as_size")]
+    pub bytes: usize,
+}
+
+/// Section `dedupe`: a publish with an `id` that was seen lately has no second effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dedupe {
+    /// How long an id is remembered. Five minutes outlast every retry of a publisher that hasn't given up.
+    #[serde(with = "as_duration")]
+    pub window: Duration,
+    /// Bytes that all remembered ids may take; full, publishes with a new id are refused with `overloaded`, and none
+    /// is forgotten early.
     #[serde(with = "as_size")]
     pub bytes: usize,
 }
@@ -172,6 +187,7 @@ impl Default for Config {
             shards: host::cores().clamp(1, keys::MOST_SHARDS),
             auth: Auth::default(),
             log: Log::default(),
+            dedupe: Dedupe::default(),
             heartbeat: Heartbeat::default(),
             compression: Compression::default(),
             limits: Limits::default(),
@@ -183,6 +199,15 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             retention: Duration::from_mins(2),
+            bytes: 256 * MIB,
+        }
+    }
+}
+
+impl Default for Dedupe {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_mins(5),
             bytes: 256 * MIB,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastrand::Rng;
 use wshub_engine::{Engine, Memory};
+use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::WRITE_BYTES_PER_TURN;
 use wshub_hub::message::Asked;
 use wshub_hub::shard::Wrote;
@@ -65,6 +66,10 @@ impl Node {
             shards: plan.shards,
             retention_ms: RETENTION_MS,
             bytes: 64 * 1024 * 1024,
+            dedupe: DedupeLimits {
+                window_ms: 300_000,
+                bytes: 64 * 1024 * 1024,
+            },
             seed,
         })));
         let inboxes = Arc::new(Inboxes::new(plan.shards, plan.inbox_bytes));
@@ -281,7 +286,9 @@ impl Node {
             "each publication has exactly one outcome"
         );
         for ((publish, from), outcome) in said.into_iter().zip(&outcomes) {
-            if let Ok(published) = outcome {
+            if let Ok(published) = outcome
+                && !published.duplicate
+            {
                 let offset = published.cursor.offset.major;
                 assert_eq!(offset, self.log.len() as u64 + 1, "the log is dense");
                 let (target, data) = (publish.target, publish.data.into());
