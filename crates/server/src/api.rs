@@ -10,6 +10,7 @@ use wshub_protocol::client_message::{self, Body, Publish};
 use wshub_protocol::{ErrorCode, server_message};
 
 use crate::front::{Answer, JSON, Method, Request};
+use crate::metrics;
 use crate::node::{Node, STRANGE_ORIGIN};
 use crate::page;
 
@@ -40,6 +41,7 @@ fn read(node: &Node, path: &str) -> Option<Answer> {
         "/live" => Some(Answer::json(200, br#"{"status":"live"}"#.as_slice())),
         "/ready" => Some(ready(node)),
         "/stats" => Some(stats(node)),
+        "/metrics" => Some(metrics::answer(node)),
         // With an upgrade the front takes it; without, this says what is missing.
         "/ws" => Some(upgrade_required()),
         _ => page::at(path),

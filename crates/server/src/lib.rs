@@ -12,6 +12,7 @@ pub mod driver;
 pub mod front;
 pub mod inbox;
 pub mod logs;
+pub mod metrics;
 pub mod node;
 pub mod origin;
 pub mod page;

@@ -1,0 +1,190 @@
+//! `GET /metrics`: what a node counts, in the Prometheus text format (version 0.0.4).
+//!
+//! Scraping reads counters and asks no shard for anything. Labels are words of ours, so their number is bounded.
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use wshub_hub::message::Kind;
+use wshub_protocol::CloseCode;
+
+use crate::front::Answer;
+use crate::node::Node;
+
+/// The content type of the format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics of a node, now.
+#[must_use]
+pub fn answer(node: &Node) -> Answer {
+    let mut page = Page::default();
+    connections(node, &mut page);
+    messages(node, &mut page);
+    log(node, &mut page);
+    requests(node, &mut page);
+    Answer::new(200, TEXT, page.0.into_bytes())
+}
+
+/// Metrics as text.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "counter", help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (&'static str, u64)>,
+    ) {
+        self.family(name, "counter", help);
+        for (word, value) in values {
+            let _ = writeln!(self.0, "{name}{{{label}=\"{word}\"}} {value}");
+        }
+    }
+
+    fn family(&mut self, name: &str, sort: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {sort}");
+    }
+}
+
+fn connections(node: &Node, page: &mut Page) {
+    page.gauge(
+        "wshub_connections",
+        "Connections that were sent `connected`.",
+        node.clients(),
+    );
+    let users = node.sum(|shard| shard.users.get());
+    page.gauge("wshub_users", "Users with a connection here.", users);
+    let opened = node.sum(|shard| shard.opened.get());
+    page.counter(
+        "wshub_connections_opened_total",
+        "Connections that came.",
+        opened,
+    );
+    let closed = CloseCode::ALL.into_iter();
+    let closed = closed.map(|code| (code.name(), node.sum(|shard| shard.closed_with(code))));
+    let left = ("client", node.sum(|shard| shard.left.get()));
+    page.counters(
+        "wshub_disconnects_total",
+        "Connections that ended: `client` where the client left, else why the node closed them.",
+        "reason",
+        closed.chain([left]),
+    );
+    let partial = node.sum(|shard| shard.partial_bytes.get());
+    page.gauge(
+        "wshub_partial_bytes",
+        "Bytes of half-received messages.",
+        partial,
+    );
+}
+
+fn messages(node: &Node, page: &mut Page) {
+    let (accepted, duplicates) = {
+        let tail = node.tail();
+        (tail.accepted(), tail.duplicates())
+    };
+    let kinds = || Kind::ALL.into_iter();
+    page.counters(
+        "wshub_messages_in_total",
+        "Messages that were put into the log.",
+        "type",
+        kinds().map(|kind| (kind.name(), accepted[kind.index()])),
+    );
+    page.counters(
+        "wshub_messages_out_total",
+        "Messages that were queued to connections.",
+        "type",
+        kinds().map(|kind| {
+            (
+                kind.name(),
+                node.sum(|shard| shard.messages_out[kind.index()].get()),
+            )
+        }),
+    );
+    page.counter(
+        "wshub_duplicates_total",
+        "Publishes whose id was known.",
+        duplicates,
+    );
+    let refused = node.sum(|shard| shard.refused.get());
+    page.counter(
+        "wshub_messages_refused_total",
+        "Client messages answered by an error.",
+        refused,
+    );
+    let unwritten = ("unwritten", node.sum(|shard| shard.unwritten.get()));
+    page.counters(
+        "wshub_dropped_total",
+        "Frames that were queued and dropped: `unwritten` where their connection ended first.",
+        "reason",
+        [unwritten].into_iter(),
+    );
+}
+
+fn log(node: &Node, page: &mut Page) {
+    let (rooms, (entries, bytes), window_ms, (ids, id_bytes)) = {
+        let tail = node.tail();
+        (
+            tail.rooms(),
+            tail.depth(),
+            tail.window_ms(node.clock.now()),
+            tail.ids(),
+        )
+    };
+    page.gauge("wshub_rooms", "Rooms with a member here.", rooms);
+    page.gauge("wshub_log_entries", "Messages that the log holds.", entries);
+    page.gauge("wshub_log_bytes", "Memory that they take.", bytes);
+    page.gauge(
+        "wshub_log_window_seconds",
+        "How far back the log reaches now; shorter than log.retention where log.bytes is reached.",
+        window_ms as f64 / 1000.0,
+    );
+    page.gauge(
+        "wshub_dedupe_ids",
+        "Ids of publishes that are remembered.",
+        ids,
+    );
+    page.gauge("wshub_dedupe_bytes", "Memory that they take.", id_bytes);
+}
+
+fn requests(node: &Node, page: &mut Page) {
+    let front = &node.front;
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    page.counter(
+        "wshub_http_requests_total",
+        "HTTP requests answered.",
+        load(&front.requests),
+    );
+    page.counters(
+        "wshub_http_refused_total",
+        "Connections and requests refused or given up before an answer of the API.",
+        "reason",
+        [
+            ("head", load(&front.refused_head)),
+            ("body", load(&front.refused_body)),
+            ("not_admitted", load(&front.not_admitted)),
+            ("front_full", load(&front.refused_full)),
+            ("no_descriptors", load(&front.refused_descriptors)),
+            ("head_timeout", load(&front.timed_out_head)),
+            ("body_timeout", load(&front.timed_out_body)),
+            ("answer_timeout", load(&front.timed_out_answer)),
+        ]
+        .into_iter(),
+    );
+    page.counter(
+        "wshub_inbox_full_total",
+        "Times that a publisher found no room in the shards' inboxes.",
+        node.inboxes.times_full(),
+    );
+}
