@@ -124,13 +124,11 @@ def fanout(rounds):
             figure = f"broadcast to {clients:,}, {in_flight} in flight: CPU, × the bare kernel's"
             at_most = goal if clients == GOAL_CLIENTS else None
             yield Row(figure, by_clients[clients][in_flight], at_most=at_most)
-    apart = [
-        max(ratios) / min(ratios)
-        for ratios in zip(*(by_clients[c][1] for c in FANOUT_CLIENTS), strict=True)
-    ]
-    yield Row(
-        "the ratios with 1 in flight: highest ÷ lowest of the three counts", apart, at_most=1.10
-    )
+    for in_flight, goal in ((1, 1.10), (64, None)):
+        # Of the medians, as in the rows above: within a round noise alone is more.
+        medians = [statistics.median(by_clients[c][in_flight]) for c in FANOUT_CLIENTS]
+        figure = f"these ratios with {in_flight} in flight, the three counts: highest ÷ lowest"
+        yield Row(figure, [max(medians) / min(medians)], at_most=goal)
     for server in ("bare", "wshub"):
         for in_flight in (1, 64):
             figure = f"broadcast to 5,000, {in_flight} in flight: CPU per delivery, {server}"
