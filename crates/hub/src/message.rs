@@ -240,6 +240,8 @@ pub struct Arrival<S> {
     pub session: SessionId,
     /// What was agreed on about compression.
     pub deflate: Option<Deflate>,
+    /// Rooms to join at once; in place of what is no room's id its text.
+    pub rooms: Vec<Result<RoomId, String>>,
     /// Bytes to write before anything else: the answer to the upgrade.
     pub answer: Vec<u8>,
     /// Bytes the client sent behind its upgrade.

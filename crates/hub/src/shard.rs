@@ -15,8 +15,9 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
-use wshub_protocol::client_message::Target;
+use wshub_protocol::client_message::{Refusal, Target};
 use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::ids::NAME_BYTES;
 use wshub_protocol::reader::{Inflation, Reader, Rules};
 use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId, server_message};
 
@@ -198,6 +199,7 @@ impl<S> Shard<S> {
             user,
             session,
             deflate,
+            rooms,
             answer,
             mut early,
         } = arrival;
@@ -239,6 +241,7 @@ impl<S> Shard<S> {
                     self.close(now, index, CloseCode::TooManyConnections);
                 } else {
                     self.enter(now, index, key, cursor);
+                    self.join_at_once(now, token, rooms);
                 }
             }
         }
@@ -271,6 +274,23 @@ impl<S> Shard<S> {
         self.counters.clients.add(1);
         self.counters.users.set(self.users.len() as u64);
         self.send_json(now, index);
+    }
+
+    /// Joins the rooms that the query named, each as if asked for by a message.
+    fn join_at_once(&mut self, now: Now, token: Token, rooms: Vec<Result<RoomId, String>>) {
+        for room in rooms {
+            match room {
+                Ok(room) => self.ask_to_join(token, room),
+                Err(mut text) => {
+                    text.truncate(text.floor_char_boundary(NAME_BYTES));
+                    let sentence =
+                        "a room in the query has 1 to 128 bytes and no control characters";
+                    let mut refusal = Refusal::new(ErrorCode::InvalidMessage, sentence.to_owned());
+                    refusal.room_id = Some(text);
+                    self.tell_refusal(now, token.index(), &refusal);
+                }
+            }
+        }
     }
 
     fn refuse_stranger(&mut self, now: Now, index: u32) {

@@ -99,6 +99,7 @@ fn shard_of(connections: usize) -> Shard<()> {
             user: Some(user),
             session: SessionId([0; 16]),
             deflate: None,
+            rooms: Vec::new(),
             answer: b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
             early: Vec::new(),
         };

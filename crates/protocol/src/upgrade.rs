@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use crate::ErrorCode;
 use crate::extensions::{self, Deflate};
 use crate::head::{Body, Head, HeadError};
+use crate::ids::RoomId;
 
 /// The one subprotocol that is ever selected.
 pub const SUBPROTOCOL: &str = "wshub.v1";
@@ -42,6 +43,8 @@ pub struct Upgrade {
 pub struct Query {
     /// The user, not yet checked; `None` also where the value is not UTF-8.
     pub user_id: Option<String>,
+    /// The rooms to join at once, in their order; in place of what is no room's id its text.
+    pub rooms: Vec<Result<RoomId, String>>,
 }
 
 /// Why a request can't be upgraded.
@@ -123,18 +126,34 @@ impl Query {
     /// Reads a query as a form is read: `+` is a space, `%` and two hexadecimal digits are a byte.
     #[must_use]
     pub fn parse(query: &str) -> Self {
-        let mut user_id = None;
+        let (mut user_id, mut rooms) = (None, None);
         for parameter in query.split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            if user_id.is_none() && form_decoded(name) == b"user_id" {
-                // The first one counts even where it is bad.
-                user_id = Some(String::from_utf8(form_decoded(value)).ok());
+            // The first one counts even where it is bad.
+            match &*form_decoded(name) {
+                b"user_id" if user_id.is_none() => {
+                    user_id = Some(String::from_utf8(form_decoded(value)).ok());
+                }
+                b"rooms" if rooms.is_none() => rooms = Some(form_decoded(value)),
+                _ => {}
             }
         }
+        let rooms = rooms.unwrap_or_default();
+        let named = rooms
+            .split(|&byte| byte == b',')
+            .filter(|name| !name.is_empty());
         Self {
             user_id: user_id.flatten(),
+            rooms: named.map(room).collect(),
         }
     }
+}
+
+fn room(name: &[u8]) -> Result<RoomId, String> {
+    let id = std::str::from_utf8(name)
+        .ok()
+        .and_then(|name| RoomId::parse(name).ok());
+    id.ok_or_else(|| String::from_utf8_lossy(name).into_owned())
 }
 
 impl UpgradeError {
@@ -436,5 +455,22 @@ mod tests {
         ] {
             assert_eq!(user_id(query).as_deref(), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn rooms_are_split_at_commas_and_each_is_a_room_or_its_text() {
+        let rooms = |query| Query::parse(query).rooms;
+        let id = |text| Ok(RoomId::parse(text).unwrap());
+        assert_eq!(rooms("user_id=a"), []);
+        assert_eq!(rooms("rooms=&rooms=later"), []);
+        assert_eq!(
+            rooms("rooms=a,b+c,,%C3%BC%2Cd"),
+            [id("a"), id("b c"), id("ü"), id("d")]
+        );
+        assert_eq!(
+            rooms("rooms=%ff,ok"),
+            [Err("\u{fffd}".to_owned()), id("ok")]
+        );
+        assert_eq!(rooms("rooms=%00"), [Err("\0".to_owned())]);
     }
 }

@@ -133,6 +133,7 @@ impl Service for Node {
             session,
             deflate: upgrade.deflate,
             answer: upgrade.response(),
+            rooms: upgrade.query.rooms,
             early,
         };
         self.sockets.fetch_add(1, Ordering::Relaxed);

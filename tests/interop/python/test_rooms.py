@@ -142,3 +142,13 @@ def test_a_room_message_with_an_id_is_acknowledged_to_its_sender_only(person, ro
     assert ann.hear("ack")["id"] == room[-12:]
     assert bob.hear("room")["id"] == room[-12:]
     assert heard_nothing_else(ann, bob)
+
+
+def test_rooms_in_the_query_are_joined_at_once(node, person, room, join_hub):
+    too_long = "x" * 129
+    ann = join_hub(node, None, query=f"user_id=ann&rooms={room},{room}%2B2,{too_long}")
+    assert ann.hear_error("invalid_message")["room_id"] == too_long[:128]
+    assert [ann.hear("joined")["room_id"] for _ in range(2)] == [room, f"{room}+2"]
+    bob = person("bob")
+    bob.send("room", room_id=f"{room}+2", data="found")
+    assert ann.hear("room")["data"] == "found"

@@ -3,7 +3,7 @@
 use wshub_protocol::client_message::{self, ClientMessage, Refusal};
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::reader::{Event, ReadError, Reader};
-use wshub_protocol::{CloseCode, server_message};
+use wshub_protocol::{CloseCode, RoomId, server_message};
 
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::Phase;
@@ -154,10 +154,7 @@ impl<S> Shard<S> {
                 self.effects
                     .push_back(Effect::Publish(token, Publication { publish, from }));
             }
-            Ok(ClientMessage::Join { room }) => {
-                *self.joining.entry_ref(&room).or_insert(0) += 1;
-                self.effects.push_back(Effect::Join(token, room));
-            }
+            Ok(ClientMessage::Join { room }) => self.ask_to_join(token, room),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
@@ -166,6 +163,12 @@ impl<S> Shard<S> {
             }
             Err(refusal) => self.tell_refusal(now, token.index(), &refusal),
         }
+    }
+
+    /// Asks the tail to let a connection into a room; the answer comes through the inbox.
+    pub(super) fn ask_to_join(&mut self, token: Token, room: RoomId) {
+        *self.joining.entry_ref(&room).or_insert(0) += 1;
+        self.effects.push_back(Effect::Join(token, room));
     }
 
     pub(super) fn tell_refusal(&mut self, now: Now, index: u32, refusal: &Refusal) {

@@ -211,3 +211,30 @@ fn a_join_that_is_under_way_when_its_client_goes_leaves_nothing_behind() {
         );
     }
 }
+
+#[test]
+fn rooms_in_the_query_are_joined_behind_connected_each_with_an_answer() {
+    let world = World::with_seed(230).shards(3);
+    let bob = world.connect("bob");
+    let too_long = "x".repeat(129);
+    let ann = world
+        .visitor("ann")
+        .in_rooms(&format!("news,a%0Ab,chat+1,,{too_long},news"))
+        .comes();
+    let mut answers = ann.types();
+    assert_eq!(answers.remove(0), "connected");
+    answers.sort();
+    assert_eq!(answers, ["error", "error", "joined", "joined", "joined"]);
+    assert_eq!(ann.errors(), ["invalid_message", "invalid_message"]);
+    bob.says("news", "one");
+    bob.says("chat 1", "two");
+    assert_eq!(ann.heard(), ["one", "two"]);
+}
+
+#[test]
+fn rooms_in_the_query_count_for_the_limit_of_the_connection() {
+    let world = World::with_seed(231).limits(|limits| limits.rooms_per_connection = 2);
+    let ann = world.visitor("ann").in_rooms("a,b,c").comes();
+    assert_eq!(ann.types(), ["connected", "joined", "joined", "error"]);
+    assert_eq!(ann.errors(), ["too_many_rooms"]);
+}

@@ -305,6 +305,12 @@ impl Visitor {
         self
     }
 
+    /// Names rooms in the query.
+    pub(crate) fn in_rooms(mut self, rooms: &str) -> Self {
+        rooms.clone_into(&mut self.peer.rooms);
+        self
+    }
+
     /// Each direction of the link holds so many bytes.
     pub(crate) fn with_buffer(mut self, bytes: usize) -> Self {
         self.buffer = bytes;

@@ -58,6 +58,8 @@ pub(crate) struct Peer {
     /// Who it says it is; `None` for somebody without identity.
     pub(crate) user: Option<String>,
     pub(crate) deflate: Option<Deflate>,
+    /// What it names as `rooms` in its query.
+    pub(crate) rooms: String,
     /// Bytes sent together with the upgrade.
     pub(crate) early: Vec<u8>,
     pub(crate) outgoing: VecDeque<u8>,
@@ -90,6 +92,7 @@ impl Peer {
         Self {
             user,
             deflate: None,
+            rooms: String::new(),
             early: Vec::new(),
             outgoing: VecDeque::new(),
             most_at_once: usize::MAX,

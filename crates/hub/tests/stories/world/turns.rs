@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 use wshub_hub::{Arrival, Now, Publication};
+use wshub_protocol::upgrade::Query;
 use wshub_protocol::{SessionId, UserId};
 
 use super::inboxes::Socket;
@@ -261,6 +262,7 @@ impl Turns {
                 .and_then(|user| UserId::parse(user).ok()),
             session: SessionId(self.rng.u128(..).to_ne_bytes()),
             deflate: peer.deflate,
+            rooms: Query::parse(&format!("rooms={}", peer.rooms)).rooms,
             answer: b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
             early: std::mem::take(&mut peer.early),
         });
