@@ -236,7 +236,7 @@ impl<S> Shard<S> {
             _ if self.mode == Mode::Echo => {}
             None => self.refuse_stranger(now, index),
             Some(user) => {
-                let key = self.users.enter(user);
+                let key = self.users.enter(&user);
                 if self.users.get(key).connections >= self.limits.connections_per_user {
                     self.close(now, index, CloseCode::TooManyConnections);
                 } else {

@@ -41,14 +41,15 @@ impl Users {
             .copied()
     }
 
-    /// The user's key, a new one without connections if need be.
-    pub(crate) fn enter(&mut self, id: UserId) -> u32 {
+    /// The user's key, a new one without connections if need be. The id is copied, so that what lives as long as its
+    /// user lies together: kept as it came, it would pin the memory of the handshake around it (75 bytes a connection).
+    pub(crate) fn enter(&mut self, id: &UserId) -> u32 {
         if let Some(key) = self.find(id.as_str()) {
             return key;
         }
         let hash = self.hasher.hash_one(id.as_str());
         let key = self.users.insert(User {
-            id,
+            id: id.clone(),
             first: u32::MAX,
             connections: 0,
         }) as u32;
