@@ -125,12 +125,12 @@ impl Outgoing {
             self.slow.push(index);
             return false;
         }
-        let was_over = is_over(outbox, self.most_messages, self.most_bytes);
+        let was_over = self.is_over(outbox);
         self.outboxes.push(outbox, key, bytes);
         if connection.blocked {
             return true;
         }
-        if !was_over && is_over(outbox, self.most_messages, self.most_bytes) {
+        if !was_over && self.is_over(outbox) {
             self.urgent.push(index);
         }
         self.mark(now, index, connection);
@@ -156,8 +156,10 @@ impl Outgoing {
         self.slow.pop()
     }
 
+    /// Whether more waits than may. One message alone is never too much, however large.
     fn is_over(&self, outbox: &Outbox) -> bool {
-        is_over(outbox, self.most_messages, self.most_bytes)
+        outbox.messages > self.most_messages
+            || outbox.messages > 1 && outbox.bytes > self.most_bytes
     }
 
     /// Fresh and busy ones in turn, so that neither starves.
@@ -349,9 +351,4 @@ impl<S> Shard<S> {
             }
         }
     }
-}
-
-/// Whether more waits than may. One message alone is never too much, however large.
-fn is_over(outbox: &Outbox, most_messages: u32, most_bytes: usize) -> bool {
-    outbox.messages > most_messages || outbox.messages > 1 && outbox.bytes > most_bytes
 }
