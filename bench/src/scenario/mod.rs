@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::dialect::Dialect;
+use crate::client::Wish;
+use crate::crowd::Crowd;
+use crate::dialect::{Dialect, user};
 use crate::histogram::Histogram;
 use crate::process::Process;
 use crate::trouble::Trouble;
@@ -30,6 +32,19 @@ pub struct Server {
     pub process: Process,
     /// Its protocol.
     pub dialect: Dialect,
+}
+
+/// Users who are connected once each and in no room, rested, with their ids in the order of the crowd.
+fn gather_users(server: Server, count: usize) -> Result<(Crowd, Vec<String>), Trouble> {
+    let ids: Vec<String> = (0..count).map(|number| user("user", number)).collect();
+    let mut crowd = Crowd::gather(server.address, count, |number| Wish {
+        path: server.dialect.path(&ids[number]),
+        deflate: false,
+        greeted: server.dialect.greets(),
+        rooms: Vec::new(),
+    })?;
+    crowd.rest(SETTLING)?;
+    Ok((crowd, ids))
 }
 
 /// Latencies of one phase, in milliseconds.

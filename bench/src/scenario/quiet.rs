@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::users::shuffled;
-use super::{Latency, SETTLING, Server};
+use super::{Latency, Server, gather_users};
 use crate::client::Wish;
 use crate::crowd::{Crowd, publisher_token};
 use crate::dialect::{Audience, Dialect, user};
@@ -156,16 +156,7 @@ struct Quiet {
 
 impl Quiet {
     fn gather(server: Server, plan: &Plan) -> Result<Quiet, Trouble> {
-        let ids: Vec<String> = (0..plan.clients)
-            .map(|number| user("user", number))
-            .collect();
-        let mut crowd = Crowd::gather(server.address, plan.clients, |number| Wish {
-            path: server.dialect.path(&ids[number]),
-            deflate: false,
-            greeted: server.dialect.greets(),
-            rooms: Vec::new(),
-        })?;
-        crowd.rest(SETTLING)?;
+        let (crowd, ids) = gather_users(server, plan.clients)?;
         Ok(Quiet {
             publisher: Publisher::connect(server.address, crowd.registry(), publisher_token(0))?,
             crowd,

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Latency, Progress, SETTLING, Server};
-use crate::client::Wish;
+use super::{Latency, Progress, Server, gather_users};
 use crate::crowd::{Crowd, publisher_token};
-use crate::dialect::{Audience, user};
+use crate::dialect::Audience;
 use crate::histogram::Histogram;
 use crate::payload::Payload;
 use crate::process::Process;
@@ -119,16 +118,7 @@ struct Flow {
 
 /// Gathers the users, warms up for a second, measures, and waits until all that was sent has come.
 pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
-    let ids: Vec<String> = (0..plan.clients)
-        .map(|number| user("user", number))
-        .collect();
-    let mut crowd = Crowd::gather(server.address, plan.clients, |number| Wish {
-        path: server.dialect.path(&ids[number]),
-        deflate: false,
-        greeted: server.dialect.greets(),
-        rooms: Vec::new(),
-    })?;
-    crowd.rest(SETTLING)?;
+    let (mut crowd, ids) = gather_users(server, plan.clients)?;
     let mut publishers = (0..plan.publishers.max(1))
         .map(|number| Publisher::connect(server.address, crowd.registry(), publisher_token(number)))
         .collect::<Result<Vec<_>, _>>()?;
