@@ -115,6 +115,19 @@ impl MessageId {
 pub struct SessionId(pub [u8; 16]);
 
 impl SessionId {
+    /// Reads the label by which a client knows its session. Only [`SessionId::text`] of some session is one: 22
+    /// characters of URL-safe base64 that spell 16 bytes, without padding and without bits left over. Nothing needs to
+    /// know what is wrong with another text, since a client whose label can't be read is just given a fresh one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // The decoder wants room for all that 22 characters can hold, though the last bits of them mean nothing.
+        let mut bytes = [0; 18];
+        if text.len() != 22 || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) != Ok(16) {
+            return None;
+        }
+        bytes.first_chunk().copied().map(Self)
+    }
+
     /// The 22 characters of URL-safe base64 by which clients know the session.
     #[must_use]
     pub fn text(&self) -> String {
@@ -146,5 +159,33 @@ mod tests {
         }
         assert_eq!(MessageId::parse(&"x".repeat(65)), Err(IdError::TooLong));
         assert_eq!(MessageId::parse(""), Err(IdError::Empty));
+    }
+
+    #[test]
+    fn a_session_is_read_only_as_it_is_written() {
+        for bytes in [
+            [0; 16],
+            [0xff; 16],
+            *b"\x00\x10\x83\x10QGY\xfb\xef\xbe~\xb6\xdb\xaf\x3e\x7f",
+        ] {
+            let session = SessionId(bytes);
+            assert_eq!(SessionId::parse(&session.text()), Some(session));
+        }
+        let good = "l2eTLj0KSzgVkjiRE6b6kg";
+        assert_eq!(SessionId::parse(good).unwrap().text(), good);
+        for bad in [
+            "",
+            "l2eTLj0KSzgVkjiRE6b6k",
+            "l2eTLj0KSzgVkjiRE6b6kgA",
+            "l2eTLj0KSzgVkjiRE6b6kg==",
+            "l2eTLj0KSzgVkjiRE6b6kh",
+            "l2eTLj0KSzgVkjiRE6b6==",
+            "+2eTLj0KSzgVkjiRE6b6kg",
+            "/2eTLj0KSzgVkjiRE6b6kg",
+            " 2eTLj0KSzgVkjiRE6b6kg",
+            "ééééééééééé",
+        ] {
+            assert_eq!(SessionId::parse(bad), None, "{bad:?}");
+        }
     }
 }
