@@ -18,5 +18,5 @@ pub mod upgrade;
 pub mod utf8;
 
 pub use codes::{CloseCode, ErrorCode};
-pub use cursor::{Cursor, Epoch, Offset};
+pub use cursor::{After, Cursor, CursorError, Epoch, Offset};
 pub use ids::{MessageId, RoomId, SessionId, UserId};
