@@ -131,12 +131,16 @@ pub enum ErrorCode {
     TooLarge,
     /// The id was used for another message within `dedupe.window`.
     IdReused,
+    /// An `ack` whose cursor can't be read.
+    BadCursor,
     /// Beyond `limits.rooms_per_connection`.
     TooManyRooms,
     /// The node has as much waiting as it may hold; surely not published.
     Overloaded,
     /// The log takes nothing now; surely not published.
     Unavailable,
+    /// Whether it was published is not known: to be sent again with the same id.
+    OutcomeUnknown,
     /// A fault of the server's own.
     Internal,
     /// HTTP: no such path.
@@ -166,9 +170,11 @@ impl ErrorCode {
             Self::TooDeep => "too_deep",
             Self::TooLarge => "too_large",
             Self::IdReused => "id_reused",
+            Self::BadCursor => "bad_cursor",
             Self::TooManyRooms => "too_many_rooms",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
             Self::Internal => "internal",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -192,11 +198,16 @@ impl ErrorCode {
             Self::TooLarge => 413,
             Self::UriTooLong => 414,
             Self::UnsupportedMediaType => 415,
-            Self::InvalidMessage | Self::UnknownType | Self::TooDeep | Self::TooManyRooms => 422,
+            Self::InvalidMessage
+            | Self::UnknownType
+            | Self::TooDeep
+            | Self::BadCursor
+            | Self::TooManyRooms => 422,
             Self::UpgradeRequired => 426,
             Self::HeadTooLarge => 431,
             Self::Internal => 500,
             Self::Overloaded | Self::Unavailable => 503,
+            Self::OutcomeUnknown => 504,
         }
     }
 }
