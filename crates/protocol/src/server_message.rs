@@ -25,7 +25,7 @@ pub struct Connected<'a> {
     /// How many waiting messages follow.
     pub pending: u32,
     /// How many messages were lost to the queue's bounds since the user was last there.
-    pub missed: u32,
+    pub missed: u64,
 }
 
 impl Connected<'_> {

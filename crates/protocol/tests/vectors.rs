@@ -170,7 +170,6 @@ fn write(out: &mut Vec<u8>, which: &str, with: &Value) {
 }
 
 fn connected(with: &Value) -> Connected<'_> {
-    let small = |key: &str| number(&with[key]).try_into().expect("a small number");
     Connected {
         session_id: text(&with["session_id"]),
         user_id: text(&with["user_id"]),
@@ -178,8 +177,8 @@ fn connected(with: &Value) -> Connected<'_> {
         node: text(&with["node"]),
         cursor: text(&with["cursor"]),
         resumed: with["resumed"].as_bool().expect("a flag"),
-        pending: small("pending"),
-        missed: small("missed"),
+        pending: number(&with["pending"]).try_into().expect("a small number"),
+        missed: number(&with["missed"]),
     }
 }
 
