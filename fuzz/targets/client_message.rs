@@ -65,7 +65,7 @@ fn taken(bytes: &[u8], message: &ClientMessage) {
                 target: Target::Room(room),
                 ..
             }) => ("room", Some(room)),
-            ClientMessage::Join { room } => ("join", Some(room)),
+            ClientMessage::Join { room, .. } => ("join", Some(room)),
             ClientMessage::Leave { room } => ("leave", Some(room)),
             ClientMessage::Ping => ("ping", None),
         };

@@ -11,6 +11,7 @@ pub use body::{
 pub use refusal::Refusal;
 
 use crate::codes::ErrorCode;
+use crate::cursor::After;
 use crate::ids::{MessageId, RoomId, UserId};
 use fields::{Fields, Key, Text};
 use refusal::excerpt;
@@ -25,6 +26,8 @@ pub enum ClientMessage {
     Join {
         /// The room.
         room: RoomId,
+        /// The places from which it wants to catch up with the room first; none where it doesn't.
+        after: Option<After>,
     },
     /// The connection wants to be in a room no more.
     Leave {
@@ -68,6 +71,7 @@ pub fn parse(bytes: &[u8]) -> Result<ClientMessage, Refusal> {
     match &*kind {
         "join" => Ok(ClientMessage::Join {
             room: room(&fields)?,
+            after: after(&fields)?,
         }),
         "leave" => Ok(ClientMessage::Leave {
             room: room(&fields)?,
@@ -151,6 +155,18 @@ fn room(fields: &Fields<'_>) -> Result<RoomId, Refusal> {
         Some(Text::LoneSurrogate) => Err(wrong("holds a lone surrogate")),
         Some(Text::NotAString) => Err(wrong("must be a string")),
         None => Err(wrong("is missing")),
+    }
+}
+
+fn after(fields: &Fields<'_>) -> Result<Option<After>, Refusal> {
+    match fields.text(Key::After) {
+        Some(Text::Unicode(places)) => Ok(After::parse(&places)),
+        Some(Text::LoneSurrogate) => Ok(Some(After::Unreadable)),
+        Some(Text::NotAString) if fields.raw(Key::After) != Some("null") => {
+            let sentence = "after must be a string of cursors, comma-separated: send those kept, or leave it out";
+            Err(fields.refuse(ErrorCode::InvalidMessage, sentence))
+        }
+        Some(Text::NotAString) | None => Ok(None),
     }
 }
 

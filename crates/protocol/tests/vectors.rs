@@ -8,7 +8,7 @@ use wshub_protocol::server_message::{
     self, Connected, Kind, write_ack, write_error, write_http_error, write_joined, write_left,
     write_message, write_pong, write_published,
 };
-use wshub_protocol::{Cursor, Epoch, ErrorCode, MessageId, Offset, RoomId, UserId};
+use wshub_protocol::{After, Cursor, Epoch, ErrorCode, MessageId, Offset, RoomId, UserId};
 
 /// The default of `limits.message_bytes`.
 const MESSAGE_BYTES: usize = 512 << 10;
@@ -88,10 +88,22 @@ fn expected(case: &Value) -> Value {
 fn meaning(message: &ClientMessage) -> Value {
     match message {
         ClientMessage::Ping => json!({ "type": "ping" }),
-        ClientMessage::Join { room } => json!({ "type": "join", "room_id": room.as_str() }),
+        ClientMessage::Join { room, after } => {
+            let mut value = json!({ "type": "join", "room_id": room.as_str() });
+            match after {
+                None => {}
+                Some(After::Unreadable) => value["after"] = Value::Null,
+                Some(After::Places(places)) => value["after"] = names(places),
+            }
+            value
+        }
         ClientMessage::Leave { room } => json!({ "type": "leave", "room_id": room.as_str() }),
         ClientMessage::Publish(message) => content(message),
     }
+}
+
+fn names(cursors: &[Cursor]) -> Value {
+    cursors.iter().map(Cursor::to_string).collect()
 }
 
 fn content(message: &Publish) -> Value {

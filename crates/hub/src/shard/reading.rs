@@ -154,7 +154,7 @@ impl<S> Shard<S> {
                 self.effects
                     .push_back(Effect::Publish(token, Publication { publish, from }));
             }
-            Ok(ClientMessage::Join { room }) => self.ask_to_join(token, room),
+            Ok(ClientMessage::Join { room, after: _ }) => self.ask_to_join(token, room),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
