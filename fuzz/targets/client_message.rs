@@ -5,11 +5,11 @@
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use wshub_protocol::ErrorCode;
 use wshub_protocol::client_message::{
     Body, ClientMessage, Publish, Refusal, Target, parse, parse_body, parse_publish,
     parse_publishes,
 };
+use wshub_protocol::{After, Cursor, ErrorCode};
 
 /// Far beyond what libFuzzer sends, so that only the contract's own bounds refuse.
 const LIMIT: usize = 1 << 20;
@@ -67,13 +67,28 @@ fn taken(bytes: &[u8], message: &ClientMessage) {
             }) => ("room", Some(room)),
             ClientMessage::Join { room, .. } => ("join", Some(room)),
             ClientMessage::Leave { room } => ("leave", Some(room)),
+            ClientMessage::Ack { .. } => ("ack", None),
             ClientMessage::Ping => ("ping", None),
         };
         assert_eq!(value["type"], kind);
         if let Some(room) = room {
             assert_eq!(value["room_id"], room.as_str());
         }
+        match message {
+            ClientMessage::Ack { cursors } => assert_eq!(value["cursor"], listed(cursors)),
+            ClientMessage::Join {
+                after: Some(After::Places(places)),
+                ..
+            } => assert_eq!(value["after"], listed(places)),
+            _ => {}
+        }
     }
+}
+
+/// Cursors as they must have been sent: there is one way to write each.
+fn listed(cursors: &[Cursor]) -> String {
+    let texts: Vec<String> = cursors.iter().map(Cursor::to_string).collect();
+    texts.join(",")
 }
 
 fn refused(bytes: &[u8], refusal: &Refusal) {
@@ -91,7 +106,9 @@ fn refused(bytes: &[u8], refusal: &Refusal) {
         ErrorCode::InvalidJson => assert!(!is_json, "{refusal}"),
         // Nesting is measured before anything else is read.
         ErrorCode::TooDeep => assert!(bytes.len() > 128),
-        ErrorCode::InvalidMessage | ErrorCode::UnknownType => assert!(is_json, "{refusal}"),
+        ErrorCode::InvalidMessage | ErrorCode::UnknownType | ErrorCode::BadCursor => {
+            assert!(is_json, "{refusal}");
+        }
         other => panic!("{other:?} is no way to refuse a message"),
     }
 }

@@ -11,7 +11,7 @@ pub use body::{
 pub use refusal::Refusal;
 
 use crate::codes::ErrorCode;
-use crate::cursor::After;
+use crate::cursor::{After, Cursor};
 use crate::ids::{MessageId, RoomId, UserId};
 use fields::{Fields, Key, Text};
 use refusal::excerpt;
@@ -33,6 +33,11 @@ pub enum ClientMessage {
     Leave {
         /// The room.
         room: RoomId,
+    },
+    /// The connection has received all `user` messages given to it up to these places.
+    Ack {
+        /// One place for each partition: 1 to [`CURSORS`](crate::cursor::CURSORS), as they were named.
+        cursors: Vec<Cursor>,
     },
     /// Asks for a `pong`.
     Ping,
@@ -65,7 +70,7 @@ pub enum Target {
 /// # Errors
 /// What is wrong with it, in the words of an `error` message.
 pub fn parse(bytes: &[u8]) -> Result<ClientMessage, Refusal> {
-    const TYPES: &str = "broadcast, user, room, join, leave or ping";
+    const TYPES: &str = "broadcast, user, room, join, leave, ack or ping";
     let fields = Fields::of_message(as_text(bytes)?)?;
     let kind = message_type(&fields, TYPES)?;
     match &*kind {
@@ -75,6 +80,9 @@ pub fn parse(bytes: &[u8]) -> Result<ClientMessage, Refusal> {
         }),
         "leave" => Ok(ClientMessage::Leave {
             room: room(&fields)?,
+        }),
+        "ack" => Ok(ClientMessage::Ack {
+            cursors: receipt(&fields)?,
         }),
         "ping" => Ok(ClientMessage::Ping),
         _ => publish(&fields, &kind, TYPES).map(ClientMessage::Publish),
@@ -170,6 +178,19 @@ fn after(fields: &Fields<'_>) -> Result<Option<After>, Refusal> {
     }
 }
 
+/// What an `ack` can't be read as is told, unlike an `after`: its sender would wait in vain for the queue to shrink.
+fn receipt(fields: &Fields<'_>) -> Result<Vec<Cursor>, Refusal> {
+    const DO: &str = "send back that of the newest user message as it came, or one of each partition, comma-separated";
+    let refuse = |code, what: &str| fields.refuse(code, format!("cursor {what}: {DO}"));
+    match fields.text(Key::Cursor) {
+        Some(Text::Unicode(cursors)) => Cursor::parse_list(&cursors)
+            .map_err(|error| refuse(ErrorCode::BadCursor, &error.to_string())),
+        Some(Text::LoneSurrogate) => Err(refuse(ErrorCode::BadCursor, "holds a lone surrogate")),
+        Some(Text::NotAString) => Err(refuse(ErrorCode::InvalidMessage, "must be a string")),
+        None => Err(refuse(ErrorCode::InvalidMessage, "is missing")),
+    }
+}
+
 fn message_id(fields: &Fields<'_>) -> Result<Option<MessageId>, Refusal> {
     let wrong = |what: &str| {
         let sentence =
@@ -236,6 +257,39 @@ mod tests {
             (Some(&long[..128]), None)
         );
         assert!(refusal.sentence.len() < 150, "{}", refusal.sentence);
+    }
+
+    #[test]
+    fn a_cursor_that_cannot_be_read_is_refused_with_what_to_send() {
+        for (cursor, code, start) in [
+            (
+                "\"x\"",
+                ErrorCode::BadCursor,
+                "cursor holds what is not a cursor: send",
+            ),
+            (
+                "\"\\ud800\"",
+                ErrorCode::BadCursor,
+                "cursor holds a lone surrogate: send",
+            ),
+            (
+                "7",
+                ErrorCode::InvalidMessage,
+                "cursor must be a string: send",
+            ),
+        ] {
+            let refusal = refused(&format!(r#"{{"type":"ack","cursor":{cursor}}}"#));
+            assert_eq!(refusal.code, code);
+            assert!(refusal.sentence.starts_with(start), "{refusal}");
+        }
+        let refusal = refused(r#"{"type":"join","room_id":"r","after":7}"#);
+        assert_eq!(refusal.code, ErrorCode::InvalidMessage);
+        assert!(
+            refusal
+                .sentence
+                .starts_with("after must be a string of cursors"),
+            "{refusal}"
+        );
     }
 
     #[test]

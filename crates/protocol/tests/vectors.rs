@@ -98,6 +98,7 @@ fn meaning(message: &ClientMessage) -> Value {
             value
         }
         ClientMessage::Leave { room } => json!({ "type": "leave", "room_id": room.as_str() }),
+        ClientMessage::Ack { cursors } => json!({ "type": "ack", "cursor": names(cursors) }),
         ClientMessage::Publish(message) => content(message),
     }
 }

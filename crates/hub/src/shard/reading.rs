@@ -156,6 +156,8 @@ impl<S> Shard<S> {
             }
             Ok(ClientMessage::Join { room, after: _ }) => self.ask_to_join(token, room),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
+            // Nothing waits for a receipt yet.
+            Ok(ClientMessage::Ack { .. }) => {}
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
                 server_message::write_pong(&mut self.json);
