@@ -62,6 +62,26 @@ pub enum Kind<'a> {
     Room(&'a RoomId),
 }
 
+/// Why messages may be missing on a live connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetReason {
+    /// The log has lost what it held.
+    LogLost,
+    /// The node has fallen behind what the log still holds.
+    NodeBehind,
+}
+
+impl ResetReason {
+    /// The reason as it stands in `reason`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LogLost => "log_lost",
+            Self::NodeBehind => "node_behind",
+        }
+    }
+}
+
 /// Appends a published message as its receivers get it. `data` is a JSON text and goes out byte for byte.
 pub fn write_message(
     out: &mut Vec<u8>,
@@ -124,16 +144,65 @@ pub fn write_published(out: &mut Vec<u8>, id: &str, cursors: &[Cursor], duplicat
     write_outcome(out, id, cursors, duplicate);
 }
 
-/// Appends `joined`. `members` are the room's distinct users.
-pub fn write_joined(out: &mut Vec<u8>, room: &RoomId, cursor: &Cursor, members: u64) {
+/// Appends `joined`. `members` are the room's distinct users; `resumed` says to a join with `after` whether everything
+/// said in the room since then follows.
+pub fn write_joined(
+    out: &mut Vec<u8>,
+    room: &RoomId,
+    cursor: &Cursor,
+    members: u64,
+    resumed: Option<bool>,
+) {
     out.extend_from_slice(br#"{"type":"joined","room_id":"#);
     write_membership(out, room, cursor, members);
+    if let Some(resumed) = resumed {
+        out.extend_from_slice(br#","resumed":"#);
+        write_bool(out, resumed);
+    }
+    out.push(b'}');
 }
 
 /// Appends `left`. `members` are the distinct users that remain.
 pub fn write_left(out: &mut Vec<u8>, room: &RoomId, cursor: &Cursor, members: u64) {
     out.extend_from_slice(br#"{"type":"left","room_id":"#);
     write_membership(out, room, cursor, members);
+    out.push(b'}');
+}
+
+/// Appends `position`: the log has moved on to `cursor`, and nothing of it was for this client.
+pub fn write_position(out: &mut Vec<u8>, cursor: &Cursor) {
+    out.extend_from_slice(br#"{"type":"position""#);
+    write_place(out, cursor);
+    out.push(b'}');
+}
+
+/// Appends `gap`: so many messages were `dropped` at this place, of this room where it concerns but one.
+pub fn write_gap(out: &mut Vec<u8>, dropped: u64, cursor: &Cursor, room: Option<&RoomId>) {
+    out.extend_from_slice(br#"{"type":"gap","dropped":"#);
+    write_integer(out, dropped);
+    write_place(out, cursor);
+    if let Some(room) = room {
+        out.extend_from_slice(br#","room_id":"#);
+        write_string(out, room.as_str());
+    }
+    out.push(b'}');
+}
+
+/// Appends `reset`: messages may be missing here, and the client goes on from `cursor`.
+pub fn write_reset(out: &mut Vec<u8>, reason: ResetReason, cursor: &Cursor) {
+    out.extend_from_slice(br#"{"type":"reset","reason":"#);
+    write_string(out, reason.name());
+    write_place(out, cursor);
+    out.push(b'}');
+}
+
+/// Appends `reconnect`: the node drains, and the client comes back once `delay_ms` milliseconds are over.
+pub fn write_reconnect(out: &mut Vec<u8>, reason: &str, delay_ms: u64) {
+    out.extend_from_slice(br#"{"type":"reconnect","reason":"#);
+    write_string(out, reason);
+    out.extend_from_slice(br#","delay_ms":"#);
+    write_integer(out, delay_ms);
+    out.push(b'}');
 }
 
 /// Appends the `error` message for a request that was refused; `id` and `room_id` as they stood in it.
@@ -217,11 +286,15 @@ fn write_outcome(out: &mut Vec<u8>, id: &str, cursors: &[Cursor], duplicate: boo
 
 fn write_membership(out: &mut Vec<u8>, room: &RoomId, cursor: &Cursor, members: u64) {
     write_string(out, room.as_str());
+    write_place(out, cursor);
+    out.extend_from_slice(br#","members":"#);
+    write_integer(out, members);
+}
+
+fn write_place(out: &mut Vec<u8>, cursor: &Cursor) {
     out.extend_from_slice(br#","cursor":""#);
     write_cursor(out, cursor);
-    out.extend_from_slice(br#"","members":"#);
-    write_integer(out, members);
-    out.push(b'}');
+    out.push(b'"');
 }
 
 /// Lower case, without leading zeros, as `{:x}` writes it.

@@ -5,8 +5,9 @@ use wshub_protocol::client_message::{
     BatchRefusal, Body, ClientMessage, Publish, Refusal, Target, parse, parse_body,
 };
 use wshub_protocol::server_message::{
-    self, Connected, Kind, write_ack, write_error, write_http_error, write_joined, write_left,
-    write_message, write_pong, write_published,
+    self, Connected, Kind, ResetReason, write_ack, write_error, write_gap, write_http_error,
+    write_joined, write_left, write_message, write_pong, write_position, write_published,
+    write_reconnect, write_reset,
 };
 use wshub_protocol::{After, Cursor, Epoch, ErrorCode, MessageId, Offset, RoomId, UserId};
 
@@ -165,6 +166,7 @@ fn write(out: &mut Vec<u8>, which: &str, with: &Value) {
             &room(),
             &cursor(&with["cursor"]),
             number(&with["members"]),
+            with["resumed"].as_bool(),
         ),
         "left" => write_left(
             out,
@@ -172,6 +174,14 @@ fn write(out: &mut Vec<u8>, which: &str, with: &Value) {
             &cursor(&with["cursor"]),
             number(&with["members"]),
         ),
+        "position" => write_position(out, &cursor(&with["cursor"])),
+        "gap" => {
+            let room = with["room_id"].as_str().map(|_| room());
+            let dropped = number(&with["dropped"]);
+            write_gap(out, dropped, &cursor(&with["cursor"]), room.as_ref());
+        }
+        "reset" => write_reset(out, reason(&with["reason"]), &cursor(&with["cursor"])),
+        "reconnect" => write_reconnect(out, text(&with["reason"]), number(&with["delay_ms"])),
         "pong" => write_pong(out),
         "error" => {
             let (id, room_id) = (with["id"].as_str(), with["room_id"].as_str());
@@ -230,11 +240,23 @@ fn cursor(parts: &Value) -> Cursor {
     }
 }
 
+fn reason(name: &Value) -> ResetReason {
+    let found = [ResetReason::LogLost, ResetReason::NodeBehind]
+        .into_iter()
+        .find(|reason| Some(reason.name()) == name.as_str());
+    found.unwrap_or_else(|| panic!("{name} is no reason for a reset"))
+}
+
 fn code(name: &Value) -> ErrorCode {
-    use ErrorCode::{InvalidMessage, NotFound, TooManyRooms, UnknownType, UserIdRequired};
+    use ErrorCode::{
+        BadCursor, InvalidMessage, NotFound, OutcomeUnknown, TooManyRooms, UnknownType,
+        UserIdRequired,
+    };
     let known = [
+        BadCursor,
         InvalidMessage,
         NotFound,
+        OutcomeUnknown,
         TooManyRooms,
         UnknownType,
         UserIdRequired,

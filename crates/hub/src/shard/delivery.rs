@@ -102,7 +102,7 @@ impl<S> Shard<S> {
         self.counters.rooms.set(self.rooms.len() as u64);
         self.json.clear();
         let members = u64::from(room.users.load(Ordering::Relaxed));
-        server_message::write_joined(&mut self.json, &room.id, &cursor, members);
+        server_message::write_joined(&mut self.json, &room.id, &cursor, members, None);
         self.send_json(now, index);
     }
 
