@@ -180,11 +180,19 @@ fn accepted(setting: &Setting) -> Result<(&'static str, Value), ConfigError> {
 
 fn shown(given: &Given) -> String {
     match given {
-        Given::Toml(value) => value.to_string(),
+        Given::Toml(value) => in_one_line(value),
         Given::Text(text) => text
             .parse::<Value>()
-            .map_or_else(|_| format!("{text:?}"), |v| v.to_string()),
+            .map_or_else(|_| format!("{text:?}"), |value| in_one_line(&value)),
     }
+}
+
+/// TOML writes a text with line ends over several lines, which would break the one line of a refusal.
+fn in_one_line(value: &Value) -> String {
+    value
+        .to_string()
+        .replace("\"\"\"\n", "\"\"\"")
+        .replace('\n', "\\n")
 }
 
 fn from_flag(key: &str, flag: &'static str, given: Given) -> Setting {

@@ -283,6 +283,17 @@ fn a_mistake_is_refused_where_it_stands_even_if_a_later_layer_overrides_it() {
 }
 
 #[test]
+fn a_value_of_several_lines_is_shown_in_one() {
+    let told = operator().file("node = \"a\\nb\"").hears();
+    assert!(
+        told.contains(r#"it is """a\nb""" (wshub.toml:1)"#),
+        "{told}"
+    );
+    let told = operator().set("listen=[\"a\\nb\", 1]").hears();
+    assert!(told.ends_with("(--set listen)"), "{told}");
+}
+
+#[test]
 fn an_assignment_without_a_value_hears_how_one_looks() {
     assert!(
         operator()
