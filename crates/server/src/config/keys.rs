@@ -94,6 +94,11 @@ pub const KEYS: &[Key] = &[
         "a message must fit, and each slow connection may hold as much memory as this",
     ),
     key(
+        "limits.outbox_total_bytes",
+        size(KIB, 256 * GIB),
+        "a message must fit, and it must fit into memory",
+    ),
+    key(
         "limits.write_timeout",
         duration(Duration::from_millis(100), Duration::from_mins(10)),
         CLIENT_PACE,

@@ -151,6 +151,11 @@ pub struct Limits {
     /// Bytes that may wait behind a socket which takes no more (4008 beyond).
     #[serde(with = "as_size")]
     pub queue_bytes: usize,
+    /// Bytes that may wait for all connections of this node together, each message counted once however many wait
+    /// for it. Beyond it those that have taken nothing for longest are closed (4008): thousands of slow connections,
+    /// each below its own bound, must not fill the memory.
+    #[serde(with = "as_size")]
+    pub outbox_total_bytes: usize,
     /// How long a socket may take nothing while something waits for it (4008 beyond).
     #[serde(with = "as_duration")]
     pub write_timeout: Duration,
@@ -237,6 +242,7 @@ impl Default for Limits {
             message_bytes: 512 * KIB,
             queue_messages: 256,
             queue_bytes: MIB,
+            outbox_total_bytes: 256 * MIB,
             write_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(5),
             http_idle_timeout: Duration::from_secs(120),

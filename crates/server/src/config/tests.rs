@@ -251,6 +251,8 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "limits.message_bytes=4M",
         "limits.queue_messages=0",
         "limits.queue_bytes=2GiB",
+        "limits.outbox_total_bytes=1023",
+        "limits.outbox_total_bytes=1TiB",
         "limits.write_timeout=10",
         "limits.handshake_timeout=1h",
         "limits.http_idle_timeout=forever",
@@ -357,6 +359,7 @@ fn a_ping_needs_time_to_be_answered() {
 fn every_bound_of_bytes_has_room_for_one_message() {
     for key in [
         "limits.queue_bytes",
+        "limits.outbox_total_bytes",
         "limits.partial_bytes",
         "limits.inbox_bytes",
     ] {
