@@ -43,6 +43,26 @@ pub const KEYS: &[Key] = &[
     key("auth.allowed_origins", Form::List(origins_rule), ""),
     key("auth.trust_network", Form::Switch, ""),
     key(
+        "offline.messages",
+        count(1, 10_000),
+        "without room for one message nothing waits, and who comes back to more reads them from a database",
+    ),
+    key(
+        "offline.ttl",
+        duration(Duration::from_secs(1), Duration::from_hours(7 * 24)),
+        "shorter is over before a client is back, and what must last longer belongs into a database",
+    ),
+    key(
+        "offline.user_bytes",
+        size(KIB, GIB),
+        "a message must fit, and each user who is away may hold as much memory as this",
+    ),
+    key(
+        "offline.total_bytes",
+        size(KIB, 256 * GIB),
+        "a user's messages must fit, and it must fit into memory",
+    ),
+    key(
         "log.retention",
         duration(Duration::from_secs(1), Duration::from_hours(24)),
         "clients catch up from it after seconds or minutes; what must last longer belongs into a database",

@@ -35,6 +35,7 @@ use quantity::{as_duration, as_size};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
 
 /// A node's configuration. The bounds of each value stand in [`keys::KEYS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,8 @@ pub struct Config {
     pub shards: usize,
     /// Who may connect, and how they say who they are.
     pub auth: Auth,
+    /// What waits for users who are away.
+    pub offline: Offline,
     /// The log of messages that reconnecting clients catch up from. (Log lines are `--log`.)
     pub log: Log,
     /// How repeats of a publish are recognised.
@@ -86,6 +89,24 @@ pub enum AuthMode {
     /// authenticates.
     #[default]
     Trusted,
+}
+
+/// Section `offline`: the `user` messages that wait until one of the user's connections has received them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Offline {
+    /// Messages that wait for one user; newer ones push the oldest out.
+    pub messages: usize,
+    /// How long a message waits. Half an hour outlasts a meeting and a ride on the train.
+    #[serde(with = "as_duration")]
+    pub ttl: Duration,
+    /// Bytes of the messages that wait for one user. At least `limits.message_bytes`.
+    #[serde(with = "as_size")]
+    pub user_bytes: usize,
+    /// Bytes of what waits for all users; the queues that were least recently written go first. At least
+    /// `user_bytes`.
+    #[serde(with = "as_size")]
+    pub total_bytes: usize,
 }
 
 /// Section `log`: the window of messages that a client which was away can catch up from.
@@ -191,11 +212,23 @@ impl Default for Config {
             node: host::node_name(),
             shards: host::cores().clamp(1, keys::MOST_SHARDS),
             auth: Auth::default(),
+            offline: Offline::default(),
             log: Log::default(),
             dedupe: Dedupe::default(),
             heartbeat: Heartbeat::default(),
             compression: Compression::default(),
             limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Offline {
+    fn default() -> Self {
+        Self {
+            messages: 100,
+            ttl: Duration::from_mins(30),
+            user_bytes: MIB,
+            total_bytes: GIB,
         }
     }
 }

@@ -237,6 +237,15 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "auth.mode=none",
         "auth.allowed_origins=example.org",
         "auth.trust_network=yes",
+        "offline.messages=0",
+        "offline.messages=10001",
+        "offline.ttl=1800",
+        "offline.ttl=999ms",
+        "offline.ttl=8d",
+        "offline.user_bytes=1023",
+        "offline.user_bytes=2GiB",
+        "offline.total_bytes=1023",
+        "offline.total_bytes=1TiB",
         "log.retention=1ms",
         "log.retention=25h",
         "log.bytes=1KiB",
@@ -362,10 +371,25 @@ fn every_bound_of_bytes_has_room_for_one_message() {
         "limits.outbox_total_bytes",
         "limits.partial_bytes",
         "limits.inbox_bytes",
+        "offline.user_bytes",
     ] {
         let told = operator().set(&format!("{key}=100KiB")).hears();
         assert!(told.contains("one message has to fit"), "{told}");
     }
+}
+
+#[test]
+fn what_waits_for_all_users_has_room_for_what_waits_for_one() {
+    let with_total = |total: &str| {
+        let operator = operator().set("offline.user_bytes=2MiB");
+        operator.set(&format!("offline.total_bytes={total}"))
+    };
+    assert_eq!(with_total("2MiB").runs().offline.total_bytes, 2 << 20);
+    assert_eq!(
+        with_total("1MiB").hears(),
+        "offline.total_bytes = \"1MiB\" (--set offline.total_bytes) must not be less than \
+         offline.user_bytes = \"2MiB\" (--set offline.user_bytes): what waits for one user has to fit"
+    );
 }
 
 #[test]

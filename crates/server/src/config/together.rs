@@ -1,5 +1,6 @@
 //! Values that are fine alone and not together.
 
+use super::Config;
 use super::error::ConfigError;
 use super::resolved::Resolved;
 
@@ -7,7 +8,8 @@ use super::resolved::Resolved;
 pub(super) fn check(resolved: &Resolved) -> Result<(), ConfigError> {
     let sentence = no_trust_in_strangers(resolved)
         .or_else(|| time_to_answer_a_ping(resolved))
-        .or_else(|| room_for_one_message(resolved));
+        .or_else(|| room_for_one_message(resolved))
+        .or_else(|| room_for_one_user(resolved));
     sentence.map_or(Ok(()), |sentence| Err(ConfigError::Together { sentence }))
 }
 
@@ -43,7 +45,12 @@ fn time_to_answer_a_ping(resolved: &Resolved) -> Option<String> {
 /// A bound that the largest message doesn't fit into would refuse it somewhere further in, where
 /// the sender is told something else. What the shards share is divided among them.
 fn room_for_one_message(resolved: &Resolved) -> Option<String> {
-    let (limits, log) = (&resolved.config.limits, &resolved.config.log);
+    let Config {
+        limits,
+        log,
+        offline,
+        ..
+    } = &resolved.config;
     let shards = resolved.config.shards;
     let bounds = [
         ("limits.queue_bytes", limits.queue_bytes, 1),
@@ -51,6 +58,7 @@ fn room_for_one_message(resolved: &Resolved) -> Option<String> {
         ("limits.partial_bytes", limits.partial_bytes, shards),
         ("limits.inbox_bytes", limits.inbox_bytes, shards),
         ("log.bytes", log.bytes, 1),
+        ("offline.user_bytes", offline.user_bytes, 1),
     ];
     let too_small = |bound: &(&str, usize, usize)| bound.1 / bound.2 < limits.message_bytes;
     let (key, _, sharers) = bounds.into_iter().find(too_small)?;
@@ -66,4 +74,19 @@ fn room_for_one_message(resolved: &Resolved) -> Option<String> {
             resolved.describe("shards"),
         ),
     })
+}
+
+/// A user who alone fills all queues would be the first to lose what the bound for one user promises.
+fn room_for_one_user(resolved: &Resolved) -> Option<String> {
+    let offline = &resolved.config.offline;
+    if offline.user_bytes <= offline.total_bytes {
+        return None;
+    }
+    let (total, user) = (
+        resolved.describe("offline.total_bytes"),
+        resolved.describe("offline.user_bytes"),
+    );
+    Some(format!(
+        "{total} must not be less than {user}: what waits for one user has to fit"
+    ))
 }
