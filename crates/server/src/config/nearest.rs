@@ -2,11 +2,15 @@
 
 use super::keys::KEYS;
 
-/// The nearest key, if one is near enough that naming it helps.
+/// The nearest key, if one is near enough that naming it helps. Of several with the same last name the one whose
+/// section is nearest.
 pub(super) fn key(unknown: &str) -> Option<&'static str> {
-    let near = |known: &'static str| Some((distance_of_keys(unknown, known)?, known));
-    let nearest = KEYS.iter().filter_map(|key| near(key.name)).min()?;
-    Some(nearest.1)
+    let near = |known: &'static str| {
+        let slips = distance_of_keys(unknown, known)?;
+        Some((slips, distance(unknown, known), known))
+    };
+    let (_, _, nearest) = KEYS.iter().filter_map(|key| near(key.name)).min()?;
+    Some(nearest)
 }
 
 /// A right name in a wrong section is as near as one slip of a finger.
@@ -60,6 +64,12 @@ mod tests {
     fn a_key_in_the_wrong_section_is_found_in_the_right_one() {
         assert_eq!(key("message_bytes"), Some("limits.message_bytes"));
         assert_eq!(key("auth.queue_messages"), Some("limits.queue_messages"));
+    }
+
+    #[test]
+    fn of_two_keys_with_one_name_the_nearer_section_wins() {
+        assert_eq!(key("deduppe.bytes"), Some("dedupe.bytes"));
+        assert_eq!(key("logg.bytes"), Some("log.bytes"));
     }
 
     #[test]
