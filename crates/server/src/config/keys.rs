@@ -92,6 +92,16 @@ pub const KEYS: &[Key] = &[
         duration(Duration::from_millis(200), Duration::from_hours(2)),
         "shorter cuts off clients that are merely far away, longer leaves the dead among the living",
     ),
+    key(
+        "drain.timeout",
+        duration(Duration::ZERO, Duration::from_hours(1)),
+        "longer than an hour is a node that doesn't stop",
+    ),
+    key(
+        "drain.delay",
+        duration(Duration::ZERO, Duration::from_mins(10)),
+        "a load balancer that hasn't looked for ten minutes doesn't look at all",
+    ),
     key("compression.enabled", Form::Switch, ""),
     key(
         "compression.threshold",

@@ -60,6 +60,8 @@ pub struct Config {
     pub dedupe: Dedupe,
     /// How a dead connection is noticed.
     pub heartbeat: Heartbeat,
+    /// How a node that is told to stop lets its connections go.
+    pub drain: Drain,
     /// permessage-deflate.
     pub compression: Compression,
     /// What one connection, one user and one node may use.
@@ -148,6 +150,20 @@ pub struct Heartbeat {
     pub timeout: Duration,
 }
 
+/// Section `drain`: SIGTERM and SIGINT tell a node to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drain {
+    /// How long the connections may take to leave, each at a moment of its own, so that the other nodes aren't
+    /// stormed. Zero closes all at once.
+    #[serde(with = "as_duration")]
+    pub timeout: Duration,
+    /// How long new connections are still taken by a node that says it isn't ready: a load balancer that looks
+    /// only now and then goes on sending some.
+    #[serde(with = "as_duration")]
+    pub delay: Duration,
+}
+
 /// Section `compression`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -216,6 +232,7 @@ impl Default for Config {
             log: Log::default(),
             dedupe: Dedupe::default(),
             heartbeat: Heartbeat::default(),
+            drain: Drain::default(),
             compression: Compression::default(),
             limits: Limits::default(),
         }
@@ -256,6 +273,15 @@ impl Default for Heartbeat {
         Self {
             interval: Duration::from_secs(50),
             timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(20),
+            delay: Duration::ZERO,
         }
     }
 }

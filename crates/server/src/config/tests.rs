@@ -252,6 +252,10 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "heartbeat.interval=0s",
         "heartbeat.interval=2h",
         "heartbeat.timeout=1d",
+        "drain.timeout=20",
+        "drain.timeout=2h",
+        "drain.delay=0",
+        "drain.delay=11m",
         "compression.enabled=1",
         "compression.threshold=2MiB",
         "compression.threshold=-1",
@@ -361,6 +365,15 @@ fn a_ping_needs_time_to_be_answered() {
             "heartbeat.interval = \"50s\" (default) must be shorter than heartbeat.timeout"
         ),
         "{told}"
+    );
+}
+
+#[test]
+fn a_node_may_stop_at_once() {
+    let drain = operator().set("drain.timeout=0s").runs().drain;
+    assert_eq!(
+        (drain.timeout, drain.delay),
+        (Duration::ZERO, Duration::ZERO)
     );
 }
 
