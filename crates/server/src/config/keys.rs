@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::form::Form;
 use super::listen::Listen;
+use super::slow;
 
 /// More shards than any machine we know has cores; each costs a thread and its buffers.
 pub const MOST_SHARDS: usize = 128;
@@ -168,6 +169,7 @@ pub const KEYS: &[Key] = &[
         size(KIB, 256 * GIB),
         "a message must fit, and it must fit into memory",
     ),
+    key("slow.policy", Form::Text(slow::policy_rule), ""),
 ];
 
 const CLIENT_PACE: &str =

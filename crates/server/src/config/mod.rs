@@ -14,6 +14,7 @@ mod listen;
 mod nearest;
 mod quantity;
 mod resolved;
+mod slow;
 mod together;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use form::Form;
 pub use layers::{ConfigFile, Origin, Sources};
 pub use listen::{Listen, ListenAddress};
 pub use resolved::Resolved;
+pub use slow::{Slow, SlowPolicy};
 
 use quantity::{as_duration, as_size};
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub compression: Compression,
     /// What one connection, one user and one node may use.
     pub limits: Limits,
+    /// What becomes of a connection that doesn't keep up.
+    pub slow: Slow,
 }
 
 /// Section `auth`.
@@ -183,9 +187,9 @@ pub struct Limits {
     /// Bytes of one message, inflated, with all its fragments (1009, 413 beyond).
     #[serde(with = "as_size")]
     pub message_bytes: usize,
-    /// Messages that may wait behind a socket which takes no more (4008 beyond).
+    /// Messages that may wait behind a socket which takes no more; beyond it the connection is slow.
     pub queue_messages: usize,
-    /// Bytes that may wait behind a socket which takes no more (4008 beyond).
+    /// Bytes that may wait behind a socket which takes no more; beyond it the connection is slow.
     #[serde(with = "as_size")]
     pub queue_bytes: usize,
     /// Bytes that may wait for all connections of this node together, each message counted once however many wait
@@ -235,6 +239,7 @@ impl Default for Config {
             drain: Drain::default(),
             compression: Compression::default(),
             limits: Limits::default(),
+            slow: Slow::default(),
         }
     }
 }

@@ -8,12 +8,12 @@ use super::*;
 
 /// An operator's machine: a file, an environment, a command line.
 #[derive(Default)]
-struct Operator {
+pub(super) struct Operator {
     sources: Sources,
 }
 
 impl Operator {
-    fn file(mut self, text: &str) -> Self {
+    pub(super) fn file(mut self, text: &str) -> Self {
         let path = PathBuf::from("wshub.toml");
         self.sources.file = Some(ConfigFile {
             path,
@@ -22,33 +22,33 @@ impl Operator {
         self
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
         self.sources.environment.push((name.into(), value.into()));
         self
     }
 
-    fn set(mut self, assignment: &str) -> Self {
+    pub(super) fn set(mut self, assignment: &str) -> Self {
         self.sources.set.push(assignment.to_owned());
         self
     }
 
-    fn flags(mut self, change: impl FnOnce(&mut Sources)) -> Self {
+    pub(super) fn flags(mut self, change: impl FnOnce(&mut Sources)) -> Self {
         change(&mut self.sources);
         self
     }
 
-    fn runs(self) -> Config {
+    pub(super) fn runs(self) -> Config {
         self.resolved().config
     }
 
-    fn resolved(self) -> Resolved {
+    pub(super) fn resolved(self) -> Resolved {
         self.sources
             .resolve()
             .unwrap_or_else(|refusal| panic!("refused: {refusal}"))
     }
 
     /// The sentence the operator is told, which is one line whatever is wrong.
-    fn hears(self) -> String {
+    pub(super) fn hears(self) -> String {
         let sentence = self
             .sources
             .resolve()
@@ -59,7 +59,7 @@ impl Operator {
     }
 }
 
-fn operator() -> Operator {
+pub(super) fn operator() -> Operator {
     Operator::default()
 }
 
@@ -275,6 +275,9 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "limits.connections=off",
         "limits.partial_bytes=1",
         "limits.inbox_bytes=1",
+        "slow.policy=",
+        "slow.policy=1",
+        "slow.policy=Drop",
     ] {
         let told = operator().set(assignment).hears();
         let key = assignment.split('=').next().unwrap();
