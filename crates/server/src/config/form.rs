@@ -16,6 +16,9 @@ type TextRule = fn(&str) -> Result<(), String>;
 /// A rule for a list of texts.
 type ListRule = fn(&[&str]) -> Result<(), String>;
 
+/// A rule for a list of tables. It refuses what is no such list, too: how one looks is best told by an example.
+type TablesRule = fn(&Value) -> Result<(), String>;
+
 /// The form of a key's value, and its bounds.
 #[derive(Debug, Clone, Copy)]
 pub enum Form {
@@ -46,6 +49,8 @@ pub enum Form {
     Text(TextRule),
     /// A list of texts under a rule; one text alone is a list of one.
     List(ListRule),
+    /// A list of tables under a rule.
+    Tables(TablesRule),
 }
 
 /// A value as a layer holds it.
@@ -90,6 +95,7 @@ impl Form {
             (Self::Text(rule), Value::String(text)) => rule(&text).map(|()| Value::String(text)),
             (Self::Text(_), _) => Err(refused("a string")),
             (Self::List(rule), value) => list(rule, value),
+            (Self::Tables(rule), value) => rule(&value).map(|()| value),
         }
     }
 
@@ -136,6 +142,7 @@ impl fmt::Display for Form {
             Self::Switch => f.write_str("true or false"),
             Self::Text(_) => f.write_str("string"),
             Self::List(_) => f.write_str("string or list of strings"),
+            Self::Tables(_) => f.write_str("list of tables"),
         }
     }
 }

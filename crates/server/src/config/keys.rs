@@ -170,6 +170,7 @@ pub const KEYS: &[Key] = &[
         "a message must fit, and it must fit into memory",
     ),
     key("slow.policy", Form::Text(slow::policy_rule), ""),
+    key("slow.room", Form::Tables(slow::room_rule), ""),
 ];
 
 const CLIENT_PACE: &str =

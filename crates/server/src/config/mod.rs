@@ -31,7 +31,7 @@ pub use form::Form;
 pub use layers::{ConfigFile, Origin, Sources};
 pub use listen::{Listen, ListenAddress};
 pub use resolved::Resolved;
-pub use slow::{Slow, SlowPolicy};
+pub use slow::{Slow, SlowPolicy, SlowRoom};
 
 use quantity::{as_duration, as_size};
 

@@ -92,7 +92,7 @@ impl Resolved {
     }
 
     fn as_table(&self) -> Table {
-        // A configuration is text, numbers, switches and lists of text: all of it is TOML.
+        // A configuration is text, numbers, switches and lists of text or tables: all of it is TOML.
         Table::try_from(&self.config).expect("a configuration is always TOML")
     }
 }

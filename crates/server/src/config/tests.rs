@@ -180,7 +180,8 @@ fn an_unknown_key_is_answered_with_the_nearest_known_one_and_its_place() {
 fn unknown_sections_and_strange_nesting_are_refused_too() {
     for (text, key) in [
         ("[limit]\nmessage_bytes = 5", "limit.message_bytes"),
-        ("[[slow.room]]\npattern = 'x'", "slow.room"),
+        ("[[fast.room]]\npattern = 'x'", "fast.room"),
+        ("[[slow]]\npolicy = 'drop'", "slow is a section"),
         ("[limits.extra]\nx = 1", "limits.extra"),
         ("[nothing]", "nothing"),
         ("[shards]\nx = 1", "shards"),
@@ -278,6 +279,9 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "slow.policy=",
         "slow.policy=1",
         "slow.policy=Drop",
+        "slow.room=7",
+        "slow.room={}",
+        "slow.room=[1]",
     ] {
         let told = operator().set(assignment).hears();
         let key = assignment.split('=').next().unwrap();
