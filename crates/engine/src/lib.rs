@@ -1,22 +1,51 @@
-//! Where the log lives. One short trait; `memory` keeps the log of a single node.
+//! Where the log and the queues live. One short trait; `memory` keeps them for a single node.
 //!
 //! An engine takes publications into one ordered log. A node delivers only what it reads from the log, through its
 //! [`Tail`](wshub_hub::Tail), so that a message cannot loop and every node sees one order.
 
 pub mod memory;
 
-use wshub_hub::{Now, Outcome, Publication};
+use wshub_hub::queues::QueueCounts;
+use wshub_hub::resume::Wanted;
+use wshub_hub::{Now, Outcome, Publication, Receipts, Token};
 
 pub use memory::Memory;
 
 /// Whoever waits for the outcomes of a batch, in the batch's order.
 pub type Tell = Box<dyn FnOnce(Vec<Outcome>) + Send>;
 
-/// Where the log lives.
+/// Where the log and the queues live.
 pub trait Engine: Send + Sync {
-    /// Puts a batch into the log, in its order; batches of one caller keep their order too.
+    /// Puts a batch into the log, in its order; batches of one caller keep their order too. A message to users is in
+    /// their queues at the same moment.
     ///
     /// Each publication has exactly one outcome, told once and possibly before this returns: it is in the log, or it
     /// surely is not. The batch is not atomic. Never blocks for longer than a bounded piece of a batch takes.
     fn publish(&self, now: Now, batch: Vec<Publication>, tell: Tell);
+
+    /// Finds what waits for a connection of `shard` that comes, and lets it in: the answer is posted to its shard at a
+    /// place in the log such that each message to its user is either among what was found or comes behind it.
+    fn enter(&self, now: Now, shard: usize, token: Token, wanted: Wanted);
+
+    /// Takes out of the queues what was received. To say it again is harmless.
+    fn receive(&self, receipts: &Receipts);
+
+    /// Lets go of what is too old, a bounded part of it; called once a second.
+    fn sweep(&self, now: Now);
+
+    /// What the engine holds and has counted.
+    fn state(&self) -> EngineState;
+}
+
+/// What an engine holds and has counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineState {
+    /// Ids of publishes that are remembered, and the bytes they take.
+    pub ids: (usize, usize),
+    /// Publishes whose id was known: they had no effect.
+    pub duplicates: u64,
+    /// Messages that wait in queues, one for each user, and the bytes they take.
+    pub queued: (u64, usize),
+    /// What became of those that were ever queued.
+    pub fates: QueueCounts,
 }

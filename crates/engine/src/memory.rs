@@ -1,29 +1,77 @@
-//! The log of a single node: it is that node's tail and nothing else, and ends with the process.
+//! The log of a single node: it is that node's tail and nothing else, and ends with the process. So do its queues and
+//! the ids it remembers.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wshub_hub::{Now, Outcome, Post, Publication, Refused, Tail};
+use wshub_hub::dedupe::{Dedupe, DedupeLimits, Fingerprint, Seen};
+use wshub_hub::message::Published;
+use wshub_hub::queues::{QueueLimits, Queues};
+use wshub_hub::resume::Wanted;
+use wshub_hub::{Now, Outcome, Post, Publication, Receipts, Refused, Tail, Token};
 use wshub_protocol::ErrorCode;
+use wshub_protocol::client_message::Target;
 
-use crate::{Engine, Tell};
+use crate::{Engine, EngineState, Tell};
 
 /// How many messages are appended before others may have the log: some 20 µs.
 const APPENDED_AT_ONCE: usize = 64;
 /// How many bytes of them, where they are large.
 const BYTES_AT_ONCE: usize = 64 * 1024;
+/// How many queues of each sort are looked through in one sweep: some milliseconds.
+const SWEPT_AT_ONCE: usize = 10_000;
+
+const REUSED: Refused = Refused {
+    code: ErrorCode::IdReused,
+    sentence: "this id was used for another message lately: give each message an id of its own",
+};
+
+const NO_ROOM_FOR_IDS: Refused = Refused {
+    code: ErrorCode::Overloaded,
+    sentence: "as many ids are remembered as may be; it was not published, try again later or without an id",
+};
+
+const FULL: Refused = Refused {
+    code: ErrorCode::Overloaded,
+    sentence: "too much waits to be delivered on this node; it was not published, try again shortly",
+};
 
 /// An engine without a second node. `S` is the socket type of the inboxes.
 pub struct Memory<S, P> {
+    /// Locked before the tail by whoever needs both.
+    store: Mutex<Store>,
     tail: Arc<Mutex<Tail>>,
     inboxes: Arc<P>,
     socket: PhantomData<fn(S)>,
 }
 
+/// What the engine keeps beside the log.
+struct Store {
+    dedupe: Dedupe,
+    queues: Queues,
+    duplicates: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<S, P: Post<S>> Memory<S, P> {
-    /// An engine whose log is `tail`.
-    pub fn new(tail: Arc<Mutex<Tail>>, inboxes: Arc<P>) -> Self {
+    /// An engine whose log is `tail`. `seed` only moves entries within hash tables.
+    pub fn new(
+        tail: Arc<Mutex<Tail>>,
+        inboxes: Arc<P>,
+        ids: DedupeLimits,
+        queues: QueueLimits,
+        seed: u64,
+    ) -> Self {
+        let store = Store {
+            dedupe: Dedupe::new(ids, seed),
+            queues: Queues::new(queues, seed),
+            duplicates: 0,
+        };
         Self {
+            store: Mutex::new(store),
             tail,
             inboxes,
             socket: PhantomData,
@@ -35,12 +83,14 @@ impl<S, P: Post<S>> Memory<S, P> {
         let mut batch = batch.into_iter();
         while batch.len() > 0 {
             let has_room = self.inboxes.has_room();
-            let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut store = lock(&self.store);
+            let mut tail = lock(&self.tail);
+            store.dedupe.forget(now.elapsed_ms);
             let mut bytes = 0;
             for publication in batch.by_ref().take(APPENDED_AT_ONCE) {
                 bytes += publication.publish.data.len();
                 outcomes.push(if has_room {
-                    tail.publish(now, publication, &*self.inboxes)
+                    store.publish(now, publication, &mut tail, &*self.inboxes)
                 } else {
                     Err(FULL)
                 });
@@ -53,13 +103,93 @@ impl<S, P: Post<S>> Memory<S, P> {
     }
 }
 
-const FULL: Refused = Refused {
-    code: ErrorCode::Overloaded,
-    sentence: "too much waits to be delivered on this node; it was not published, try again shortly",
-};
+impl Store {
+    /// Puts the message at the end of the log, unless its id says that it is there already.
+    fn publish<S>(
+        &mut self,
+        now: Now,
+        publication: Publication,
+        tail: &mut Tail,
+        post: &impl Post<S>,
+    ) -> Outcome {
+        let Some(fingerprint) = Fingerprint::of(&publication.from, &publication.publish) else {
+            return Ok(self.append(now, publication, tail, post));
+        };
+        match self.dedupe.look_up(now.elapsed_ms, &fingerprint) {
+            Seen::Never => {
+                let published = self.append(now, publication, tail, post);
+                let place = published.cursor.offset.major;
+                self.dedupe.remember(now.elapsed_ms, fingerprint, place);
+                Ok(published)
+            }
+            Seen::Before(place) => {
+                self.duplicates += 1;
+                let id = publication.publish.id;
+                Ok(Published {
+                    id: id.map_or_else(String::new, |id| id.as_str().to_owned()),
+                    cursor: tail.cursor(place),
+                    duplicate: true,
+                })
+            }
+            Seen::WithOtherContent => Err(REUSED),
+            Seen::NoRoom => Err(NO_ROOM_FOR_IDS),
+        }
+    }
+
+    fn append<S>(
+        &mut self,
+        now: Now,
+        publication: Publication,
+        tail: &mut Tail,
+        post: &impl Post<S>,
+    ) -> Published {
+        let (published, message) = tail.append(now, publication, post);
+        if let Target::Users(users) = &message.target {
+            for user in users {
+                self.queues.push(now.elapsed_ms, user, &message);
+            }
+        }
+        published
+    }
+}
 
 impl<S, P: Post<S> + Send + Sync> Engine for Memory<S, P> {
     fn publish(&self, now: Now, batch: Vec<Publication>, tell: Tell) {
         tell(self.append(now, batch));
+    }
+
+    fn enter(&self, now: Now, shard: usize, token: Token, wanted: Wanted) {
+        let mut store = lock(&self.store);
+        let mut tail = lock(&self.tail);
+        let after = wanted.after.as_ref();
+        let place = after.and_then(|after| tail.resumable(after));
+        let found = store
+            .queues
+            .find_for(now.elapsed_ms, &wanted, place, tail.end().offset.major);
+        drop(store);
+        tail.enter(shard, token, wanted, found, &*self.inboxes);
+    }
+
+    fn receive(&self, receipts: &Receipts) {
+        let mut store = lock(&self.store);
+        for (user, places) in receipts.iter() {
+            store.queues.receipt(user, places);
+        }
+    }
+
+    fn sweep(&self, now: Now) {
+        let mut store = lock(&self.store);
+        store.dedupe.forget(now.elapsed_ms);
+        store.queues.sweep(now.elapsed_ms, SWEPT_AT_ONCE);
+    }
+
+    fn state(&self) -> EngineState {
+        let store = lock(&self.store);
+        EngineState {
+            ids: store.dedupe.depth(),
+            duplicates: store.duplicates,
+            queued: store.queues.depth(),
+            fates: store.queues.fates(),
+        }
     }
 }

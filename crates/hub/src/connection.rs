@@ -1,9 +1,14 @@
 //! One connection's state, all of it.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::reader::Reader;
-use wshub_protocol::{CloseCode, SessionId};
+use wshub_protocol::{CloseCode, RoomId, SessionId};
 
+use crate::message::Message;
 use crate::outbox::Outbox;
 use crate::rooms::Memberships;
 use crate::time::Tick;
@@ -36,6 +41,22 @@ pub(crate) struct Connection<S> {
     pub(crate) session: SessionId,
     pub(crate) deflate: Option<Deflate>,
     pub(crate) phase: Phase,
+    /// It is given messages as they come. If not, they are kept for it by the log.
+    pub(crate) live: bool,
+    /// It was sent `connected`.
+    pub(crate) greeted: bool,
+    /// It acknowledges `user` messages itself.
+    pub(crate) acks: bool,
+    /// How far it has caught up, where it isn't live.
+    pub(crate) catching_up: Option<Box<CatchingUp>>,
+    /// The newest place whose cursor it was given.
+    pub(crate) told: u64,
+    /// When it was given that.
+    pub(crate) told_at: Tick,
+    /// Its account of messages without a receipt, if there are any.
+    pub(crate) receipts: u32,
+    /// When it was last asked for a receipt; the first tick is never.
+    pub(crate) asked: Tick,
     /// What we closed it with.
     pub(crate) closed_with: Option<CloseCode>,
     /// The kernel took no more at the last try.
@@ -61,4 +82,90 @@ pub(crate) struct Connection<S> {
     pub(crate) until: Tick,
     /// The low half of the millisecond at which it was last written to.
     pub(crate) written_ms: u32,
+}
+
+/// A connection on its way to the log's end.
+pub(crate) struct CatchingUp {
+    /// Messages that are next.
+    pub(crate) waiting: VecDeque<Arc<Message>>,
+    /// With those, it was given all up to here.
+    pub(crate) place: u64,
+    /// Rooms that were given up to another place, by key: those of the first `asked` stand in the question under way.
+    pub(crate) rooms: Vec<(u32, u64)>,
+    pub(crate) stage: Stage,
+}
+
+/// What a connection that catches up waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// To be let in.
+    Entering,
+    /// For the next part of the log, with so many of its rooms that have places of their own.
+    Asked(usize),
+    /// For room in its outbox.
+    Ready,
+}
+
+impl CatchingUp {
+    pub(crate) fn from(place: u64, stage: Stage) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            place,
+            rooms: Vec::new(),
+            stage,
+        }
+    }
+
+    /// Up to where it was given what was said in a room.
+    pub(crate) fn place_in(&self, room: u32) -> u64 {
+        let own = self.rooms.iter().find(|(key, _)| *key == room);
+        own.map_or(self.place, |(_, place)| *place)
+    }
+
+    /// Has a room go on from a place of its own, whatever is under way for it.
+    pub(crate) fn set_room(&mut self, room: u32, id: &RoomId, place: u64) {
+        self.forget_room(room, id);
+        self.rooms.push((room, place));
+    }
+
+    /// Has nothing more come of a room.
+    pub(crate) fn forget_room(&mut self, room: u32, id: &RoomId) {
+        self.waiting
+            .retain(|message| !matches!(&message.target, Target::Room(of) if of == id));
+        let Some(at) = self.rooms.iter().position(|(key, _)| *key == room) else {
+            return;
+        };
+        self.rooms.remove(at);
+        if let Stage::Asked(rooms) = &mut self.stage
+            && at < *rooms
+        {
+            *rooms -= 1;
+        }
+    }
+
+    /// The rooms that have come since the question under way was asked.
+    pub(crate) fn unasked(&self) -> &[(u32, u64)] {
+        match self.stage {
+            Stage::Asked(rooms) => &self.rooms[rooms..],
+            Stage::Entering | Stage::Ready => &self.rooms,
+        }
+    }
+
+    /// Takes in that all the question asked for was given up to `place`.
+    pub(crate) fn advance(&mut self, place: u64) {
+        let Stage::Asked(asked) = self.stage else {
+            return;
+        };
+        self.stage = Stage::Ready;
+        self.place = self.place.max(place);
+        for (_, own) in &mut self.rooms[..asked] {
+            *own = place.max(*own);
+        }
+        let common = self.place;
+        let mut at = 0;
+        self.rooms.retain(|(_, own)| {
+            at += 1;
+            at > asked || *own != common
+        });
+    }
 }

@@ -42,14 +42,79 @@ pub struct Counters {
     pub messages_out: [Counter; 3],
     /// Client messages that were answered by an error.
     pub refused: Counter,
-    /// Messages that waited for a connection when it was given up or closed, and were not written.
-    pub unwritten: Counter,
+    /// The fate of messages for everybody and for rooms, by connection.
+    pub ledger: Ledger,
     /// Connections the server closed, by place in [`CloseCode::ALL`].
     pub closed: [Counter; CloseCode::ALL.len()],
     /// Connections that the peer closed or that broke.
     pub left: Counter,
     /// Bytes of half-received messages.
     pub partial_bytes: Counter,
+}
+
+/// What became of messages for everybody and for rooms. One is counted for each connection that was there at its place
+/// in the log, or caught up with it later. `accepted` is the sum of the others and of what waits in outboxes.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Were to be given to a connection.
+    pub accepted: Counter,
+    /// Taken by the connection's socket.
+    pub delivered: Counter,
+    /// Waited, or came, when the connection was given up for being too slow.
+    pub too_slow: Counter,
+    /// Waited when the connection ended.
+    pub unwritten: Counter,
+    /// Gave way to newer ones by the policy for slow connections; the client was told by `gap`.
+    pub gap: Counter,
+}
+
+/// What a [`Ledger`] says at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LedgerCounts {
+    /// Were to be given to a connection.
+    pub accepted: u64,
+    /// Taken by the connection's socket.
+    pub delivered: u64,
+    /// Lost with a connection that was too slow.
+    pub too_slow: u64,
+    /// Lost with a connection that ended.
+    pub unwritten: u64,
+    /// Gave way to newer ones.
+    pub gap: u64,
+}
+
+impl Ledger {
+    /// All of it. What is gone is read before what came, so that it never seems to be more.
+    #[must_use]
+    pub fn read(&self) -> LedgerCounts {
+        LedgerCounts {
+            delivered: self.delivered.get(),
+            too_slow: self.too_slow.get(),
+            unwritten: self.unwritten.get(),
+            gap: self.gap.get(),
+            accepted: self.accepted.get(),
+        }
+    }
+}
+
+impl LedgerCounts {
+    /// The sum of two shards'.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            delivered: self.delivered + other.delivered,
+            too_slow: self.too_slow + other.too_slow,
+            unwritten: self.unwritten + other.unwritten,
+            gap: self.gap + other.gap,
+        }
+    }
+
+    /// Messages that wait in outboxes.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.accepted - self.delivered - self.too_slow - self.unwritten - self.gap
+    }
 }
 
 impl Counters {

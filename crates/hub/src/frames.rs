@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 
 use crate::message::Message;
@@ -23,6 +24,26 @@ pub enum Shared {
     Message(Arc<Message>),
     /// A frame (or an upgrade's answer) for one connection, or the ping of all.
     Bytes(Arc<[u8]>),
+    /// A ping behind messages to a user.
+    Ping([u8; PING_BYTES]),
+}
+
+/// A ping with a number: its header and eight digits.
+pub(crate) const PING_BYTES: usize = 10;
+
+impl Shared {
+    pub(crate) fn bytes(&self, deflate: Option<Deflate>) -> &[u8] {
+        match self {
+            Self::Message(message) => message.frame.chosen(deflate),
+            Self::Bytes(bytes) => bytes,
+            Self::Ping(bytes) => bytes,
+        }
+    }
+
+    /// Whether the ledger counts it by connection: a message for everybody or for a room.
+    fn is_counted(&self) -> bool {
+        matches!(self, Self::Message(message) if !matches!(message.target, Target::Users(_)))
+    }
 }
 
 /// The number of a frame that is held.
@@ -33,6 +54,7 @@ struct Stored {
     shared: Shared,
     /// Counted here rather than by an `Arc`: only one thread touches it, so it costs no traffic between cores.
     uses: u32,
+    counted: bool,
 }
 
 /// All frames that wait in a shard.
@@ -42,6 +64,8 @@ pub struct Frames {
     /// The number of the ring's first place.
     base: u64,
     parked: HashMap<u64, Stored, FixedState>,
+    /// Bytes of all that is held, uncompressed.
+    held: usize,
 }
 
 impl Frames {
@@ -50,7 +74,13 @@ impl Frames {
         if self.ring.len() == RING {
             self.park_oldest();
         }
-        self.ring.push_back(Some(Stored { shared, uses: 1 }));
+        self.held += shared.bytes(None).len();
+        let counted = shared.is_counted();
+        self.ring.push_back(Some(Stored {
+            shared,
+            uses: 1,
+            counted,
+        }));
         FrameKey(self.base + self.ring.len() as u64 - 1)
     }
 
@@ -61,15 +91,22 @@ impl Frames {
         }
     }
 
-    /// Takes a use away; without any the frame is gone.
-    pub fn release(&mut self, key: FrameKey) {
+    /// Takes a use away; without any the frame is gone. Says whether the ledger counts it by connection.
+    pub fn release(&mut self, key: FrameKey) -> bool {
         let Some(stored) = self.get_mut(key) else {
-            return;
+            return false;
         };
         stored.uses -= 1;
-        if stored.uses > 0 {
-            return;
+        let counted = stored.counted;
+        if stored.uses == 0 {
+            let bytes = stored.shared.bytes(None).len();
+            self.held -= bytes;
+            self.remove(key);
         }
+        counted
+    }
+
+    fn remove(&mut self, key: FrameKey) {
         if key.0 < self.base {
             self.parked.remove(&key.0);
             return;
@@ -88,11 +125,13 @@ impl Frames {
             Some(at) => self.ring.get(at as usize).and_then(Option::as_ref),
             None => self.parked.get(&key.0),
         };
-        match stored.map(|stored| &stored.shared) {
-            Some(Shared::Message(message)) => message.frame.chosen(deflate),
-            Some(Shared::Bytes(bytes)) => bytes,
-            None => &[],
-        }
+        stored.map_or(&[], |stored| stored.shared.bytes(deflate))
+    }
+
+    /// Bytes of all that is held, each frame once, uncompressed.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Whether none is held.

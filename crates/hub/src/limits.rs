@@ -21,6 +21,10 @@ pub struct Limits {
     pub heartbeat_timeout_ms: u64,
     /// A socket that takes nothing for this long is given up, in milliseconds.
     pub write_timeout_ms: u64,
+    /// A connection that was given no cursor for this long is told where the log is, in milliseconds.
+    pub position_after_ms: u64,
+    /// `user` messages without a receipt that are remembered for a connection: as many as a queue holds.
+    pub unreceived_messages: usize,
     /// Messages shorter than this are not worth compressing, in bytes.
     pub compress_from_bytes: usize,
 }
@@ -37,6 +41,8 @@ impl Default for Limits {
             heartbeat_interval_ms: 50_000,
             heartbeat_timeout_ms: 60_000,
             write_timeout_ms: 10_000,
+            position_after_ms: 30_000,
+            unreceived_messages: 100,
             compress_from_bytes: 200,
         }
     }
@@ -54,3 +60,8 @@ pub const WRITE_BYTES_PER_TURN: usize = 256 * 1024;
 /// A connection that was written to within this many milliseconds is busy: it waits behind those that weren't, so that
 /// a hot room doesn't hold up a quiet user (the sparse-flow rule of FQ-CoDel, RFC 8290 section 4.2).
 pub const BUSY_MS: u64 = 20;
+/// A connection that is given messages to its user is asked for a receipt at most this often, in milliseconds, unless
+/// half of what a queue holds waits for one: a steady stream then costs a ping and a pong for every few messages.
+pub const RECEIPT_MS: u64 = 400;
+/// A receipt that no further message brings along is asked for by itself after this long, in milliseconds.
+pub const LONE_RECEIPT_MS: u64 = 500;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use wshub_protocol::After;
 use wshub_protocol::client_message::{Publish, Target};
 use wshub_protocol::deflate::Deflater;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, UserId};
 
+use crate::resume::{Entrance, Piece};
 use crate::shard::Token;
 use crate::tail::Room;
 
@@ -129,6 +131,12 @@ const MESSAGE_BYTES: usize = 160;
 const TARGET_BYTES: usize = 32;
 
 impl Message {
+    /// Its place in this node's tail of the log: one more for each entry.
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.offset.major
+    }
+
     /// The memory it takes, in bytes. `compressed` says to count a compressed copy of the frame, too, which is smaller
     /// than the frame.
     #[must_use]
@@ -236,8 +244,14 @@ pub struct Arrival<S> {
     pub socket: S,
     /// Who it is; `None` is told so and closed.
     pub user: Option<UserId>,
-    /// The label of its session.
+    /// A fresh label for its session.
     pub session: SessionId,
+    /// The label it handed in, where that was given to this user.
+    pub handed: Option<SessionId>,
+    /// The newest places it has seen.
+    pub after: Option<After>,
+    /// It acknowledges `user` messages itself.
+    pub acks: bool,
     /// What was agreed on about compression.
     pub deflate: Option<Deflate>,
     /// Rooms to join at once; in place of what is no room's id its text.
@@ -248,20 +262,37 @@ pub struct Arrival<S> {
     pub early: Vec<u8>,
 }
 
-/// What waits in the inbox of a shard, in the order of the log.
+/// What waits in the inbox of a shard. All but `Connect` and `Outcome` stand in the order of the log.
 #[derive(Debug)]
 pub enum Item<S> {
-    /// A connection; live messages for it are those behind this item.
-    Connect(Box<Arrival<S>>, Cursor),
+    /// A connection, which asks to enter.
+    Connect(Box<Arrival<S>>),
+    /// What a connection finds that asked to enter.
+    Enter(Token, Box<Entrance>),
+    /// The next part of what a connection catches up with.
+    CaughtUp(Token, Box<Piece>),
     /// A message for connections of this shard.
     Message(Arc<Message>),
     /// A join takes effect at this place in the log.
-    Join(Token, Arc<Room>, Cursor),
+    Join(Token, Arc<Room>, Cursor, Caught),
     /// A leave takes effect at this place in the log. The room itself comes along where a shard has interest in it,
     /// since its members may all be on other shards.
     Leave(Token, RoomId, Option<Arc<Room>>, Cursor),
+    /// The log's end, to whoever asked.
+    End(Cursor),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
     Outcome(Token, Box<Asked>, Outcome),
+}
+
+/// Whether a room can be caught up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caught {
+    /// That wasn't asked.
+    NotAsked,
+    /// All that was said there behind this place can be given.
+    Behind(u64),
+    /// The log doesn't know any more, or never knew that place.
+    Lost,
 }
 
 /// The way to the shards' inboxes.

@@ -83,6 +83,12 @@ impl Outboxes {
         self.frames.release(key);
     }
 
+    /// Bytes of all that waits, each frame once, uncompressed.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.frames.held()
+    }
+
     /// Queues a held frame of `bytes` bytes.
     pub fn push(&mut self, outbox: &mut Outbox, key: FrameKey, bytes: usize) {
         self.frames.add_use(key);
@@ -139,9 +145,11 @@ impl Outboxes {
         filled
     }
 
-    /// Takes out what was written: `bytes` from the front.
-    pub fn advance(&mut self, outbox: &mut Outbox, deflate: Option<Deflate>, bytes: usize) {
+    /// Takes out what was written: `bytes` from the front. Says how many messages that the ledger counts by connection
+    /// are through.
+    pub fn advance(&mut self, outbox: &mut Outbox, deflate: Option<Deflate>, bytes: usize) -> u32 {
         outbox.bytes -= bytes;
+        let mut through = 0;
         let mut left = bytes + outbox.written as usize;
         while let Some(key) = self.front(outbox) {
             let length = self.frames.bytes(key, deflate).len();
@@ -149,31 +157,36 @@ impl Outboxes {
                 break;
             }
             left -= length;
-            self.pop(outbox, key);
+            through += u32::from(self.pop(outbox, key));
         }
         outbox.written = left as u32;
+        through
     }
 
-    /// Drops all that waits but the rest of a frame that is partly written.
-    pub fn clear_behind_current(&mut self, outbox: &mut Outbox, deflate: Option<Deflate>) {
+    /// Drops all that waits but the rest of a frame that is partly written. Says how many messages that the ledger
+    /// counts by connection are lost.
+    pub fn clear_behind_current(&mut self, outbox: &mut Outbox, deflate: Option<Deflate>) -> u32 {
         let written = outbox.written;
         let Some(current) = self.front(outbox).filter(|_| written > 0) else {
             return self.clear(outbox);
         };
         let bytes = self.frames.bytes(current, deflate).len();
         self.frames.add_use(current);
-        self.clear(outbox);
+        let lost = self.clear(outbox);
         self.push(outbox, current, bytes - written as usize);
-        self.frames.release(current);
+        let kept = self.frames.release(current);
         outbox.written = written;
+        lost - u32::from(kept)
     }
 
-    /// Drops all that waits.
-    pub fn clear(&mut self, outbox: &mut Outbox) {
+    /// Drops all that waits. Says how many messages that the ledger counts by connection are lost.
+    pub fn clear(&mut self, outbox: &mut Outbox) -> u32 {
+        let mut lost = 0;
         while let Some(key) = self.front(outbox) {
-            self.pop(outbox, key);
+            lost += u32::from(self.pop(outbox, key));
         }
         *outbox = Outbox::default();
+        lost
     }
 
     fn runs(&self, outbox: &Outbox) -> impl Iterator<Item = Run> {
@@ -214,10 +227,10 @@ impl Outboxes {
         outbox.last = at;
     }
 
-    /// Takes out the front frame.
-    fn pop(&mut self, outbox: &mut Outbox, front: FrameKey) {
+    /// Takes out the front frame; says whether the ledger counts it by connection.
+    fn pop(&mut self, outbox: &mut Outbox, front: FrameKey) -> bool {
         outbox.messages -= 1;
-        self.frames.release(front);
+        let counted = self.frames.release(front);
         let at = outbox.first;
         let run = match self.links.get_mut(at as usize) {
             Some(link) => &mut link.run,
@@ -232,6 +245,7 @@ impl Outboxes {
                 outbox.last = NONE;
             }
         }
+        counted
     }
 }
 

@@ -98,6 +98,16 @@ impl Rooms {
         self.membership(room, connection).is_some()
     }
 
+    /// The rooms that a connection is in, with their keys.
+    pub(crate) fn of(&self, memberships: &Memberships) -> impl Iterator<Item = (u32, &Arc<Room>)> {
+        let mut at = memberships.first;
+        std::iter::from_fn(move || {
+            let membership = self.memberships.get(at as usize)?;
+            at = membership.next_of_connection;
+            Some((membership.room, &self.rooms[membership.room as usize].room))
+        })
+    }
+
     /// The connections in a room: the first, then each one's next by [`Rooms::next_member`].
     pub(crate) fn first_member(&self, room: u32) -> u32 {
         self.rooms[room as usize].first

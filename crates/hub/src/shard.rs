@@ -1,11 +1,14 @@
 //! A shard: the connections of its users, what they said, what waits for them.
 //!
 //! The driver brings bytes, items of the inbox and the time, and takes out effects, connections to write to and the next
-//! deadline. Reading stands in `reading`, sending in `delivery` and `writing`, ends in `closing`, waiting in `timing`.
+//! deadline. How connections come and catch up stands in `entering`, reading in `reading`, sending in `delivery` and
+//! `writing`, proof of receipt in `receiving`, ends in `closing`, waiting in `timing`.
 
 mod closing;
 mod delivery;
+mod entering;
 mod reading;
+mod receiving;
 mod timing;
 mod writing;
 
@@ -15,17 +18,18 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
-use wshub_protocol::client_message::{Refusal, Target};
+use wshub_protocol::client_message::Target;
 use wshub_protocol::frame::{self, Opcode};
-use wshub_protocol::ids::NAME_BYTES;
-use wshub_protocol::reader::{Inflation, Reader, Rules};
-use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId, server_message};
+use wshub_protocol::reader::{Inflation, Rules};
+use wshub_protocol::{After, CloseCode, Cursor, ErrorCode, RoomId, SessionId, server_message};
 
-use crate::connection::{Connection, NONE, Phase};
+use crate::connection::{Connection, Phase};
 use crate::counters::Counters;
 use crate::limits::Limits;
-use crate::message::{Arrival, Item, Publication};
-use crate::rooms::{Memberships, Rooms};
+use crate::message::{Item, Publication};
+use crate::receipts::{Accounts, Receipts};
+use crate::resume::{Behind, Wanted};
+use crate::rooms::Rooms;
 use crate::time::Now;
 use crate::timers::Timers;
 use crate::users::Users;
@@ -68,8 +72,16 @@ impl Token {
 pub enum Effect<S> {
     /// Put this into the log; the token's connection is told the outcome.
     Publish(Token, Publication),
-    /// Have the tail let this connection into the room.
-    Join(Token, RoomId),
+    /// Find what waits for this connection and let it in.
+    Enter(Token, Box<Wanted>),
+    /// Have the tail give this connection the next part of what it has to catch up with.
+    CatchUp(Token, Box<Behind>),
+    /// Take out of the queues what was received.
+    Receive(Receipts),
+    /// Have the tail say where the log ends.
+    End,
+    /// Have the tail let this connection into the room, and say whether it can catch up with it from there.
+    Join(Token, RoomId, Option<After>),
     /// Have the tail take this connection out of the room.
     Leave(Token, RoomId),
     /// Tell the tail that nobody here is in the room any more.
@@ -102,6 +114,13 @@ pub struct Shard<S> {
     /// Joins that the tail has been asked for and that haven't come back, by room.
     joining: HashMap<RoomId, u32, FixedState>,
     outgoing: Outgoing,
+    accounts: Accounts,
+    /// What was received and isn't told yet.
+    received: Receipts,
+    /// The newest place in the log that this shard knows of: all its connections were given what stands up to there.
+    end: Option<Cursor>,
+    /// Connections that are to be told where the log ends.
+    to_position: Vec<Token>,
     inflation: Inflation,
     timers: Timers,
     effects: VecDeque<Effect<S>>,
@@ -133,6 +152,10 @@ impl<S> Shard<S> {
             rooms: Rooms::new(seed),
             joining: HashMap::with_hasher(FixedState::with_seed(seed)),
             outgoing: Outgoing::new(&limits),
+            accounts: Accounts::new(limits.unreceived_messages),
+            received: Receipts::default(),
+            end: None,
+            to_position: Vec::new(),
             inflation: Inflation::default(),
             timers: Timers::new(now.tick()),
             effects: VecDeque::new(),
@@ -148,12 +171,17 @@ impl<S> Shard<S> {
     /// Takes one item of the inbox; a connection that arrives gets a token.
     pub fn take(&mut self, now: Now, item: Item<S>) -> Option<Token> {
         match item {
-            Item::Connect(arrival, cursor) => return Some(self.connect(now, *arrival, cursor)),
+            Item::Connect(arrival) => return Some(self.connect(now, *arrival)),
+            Item::Enter(token, entrance) => self.entered(now, token, *entrance),
+            Item::CaughtUp(token, piece) => self.caught_up(now, token, *piece),
             Item::Message(message) => self.deliver(now, message),
-            Item::Join(token, room, cursor) => self.joined(now, token, &room, cursor),
+            Item::Join(token, room, cursor, caught) => {
+                self.joined(now, token, &room, cursor, caught);
+            }
             Item::Leave(token, id, room, cursor) => {
                 self.left(now, token, &id, room.as_deref(), cursor);
             }
+            Item::End(cursor) => self.tell_positions(now, cursor),
             Item::Outcome(token, asked, outcome) => self.tell_outcome(now, token, *asked, outcome),
         }
         None
@@ -174,7 +202,11 @@ impl<S> Shard<S> {
 
     /// The next thing to be done outside.
     pub fn pop_effect(&mut self) -> Option<Effect<S>> {
-        self.effects.pop_front()
+        let next = self.effects.pop_front();
+        if next.is_some() || self.received.is_empty() {
+            return next;
+        }
+        Some(Effect::Receive(std::mem::take(&mut self.received)))
     }
 
     /// The socket of a connection that is still there.
@@ -193,104 +225,10 @@ impl<S> Shard<S> {
         (connection.generation == token.generation()).then_some(connection)
     }
 
-    fn connect(&mut self, now: Now, arrival: Arrival<S>, cursor: Cursor) -> Token {
-        let Arrival {
-            socket,
-            user,
-            session,
-            deflate,
-            rooms,
-            answer,
-            mut early,
-        } = arrival;
-        self.generation = self.generation.wrapping_add(1);
-        let index = self.connections.insert(Connection {
-            socket,
-            generation: self.generation,
-            user: NONE,
-            next_of_user: NONE,
-            session,
-            deflate,
-            phase: Phase::Open,
-            closed_with: None,
-            blocked: false,
-            ping_owed: false,
-            queued: false,
-            half_closed: false,
-            reader: Reader::default(),
-            held_bytes: 0,
-            outbox: Default::default(),
-            rooms: Memberships::default(),
-            heard: now.tick(),
-            pinged: now.tick(),
-            progress: now.tick(),
-            until: now.tick(),
-            written_ms: (now.elapsed_ms as u32).wrapping_sub(u32::MAX / 2),
-        }) as u32;
-        let token = Token::new(index, self.generation);
-        self.counters.opened.add(1);
-        self.counters.sockets.set(self.connections.len() as u64);
-        self.send(now, index, answer.into());
-        match user {
-            _ if self.stopped => self.close(now, index, CloseCode::GoingAway),
-            _ if self.mode == Mode::Echo => {}
-            None => self.refuse_stranger(now, index),
-            Some(user) => {
-                let key = self.users.enter(&user);
-                if self.users.get(key).connections >= self.limits.connections_per_user {
-                    self.close(now, index, CloseCode::TooManyConnections);
-                } else {
-                    self.enter(now, index, key, cursor);
-                    self.join_at_once(now, token, rooms);
-                }
-            }
-        }
-        self.arm(index);
-        if !early.is_empty() {
-            self.receive(now, token, &mut early);
-        }
-        token
-    }
-
-    /// Makes the connection one of its user's and says `connected`.
-    fn enter(&mut self, now: Now, index: u32, key: u32, cursor: Cursor) {
-        let connection = &mut self.connections[index as usize];
-        let user = self.users.get_mut(key);
-        connection.user = key;
-        connection.next_of_user = std::mem::replace(&mut user.first, index);
-        user.connections += 1;
-        self.json.clear();
-        let connected = server_message::Connected {
-            session_id: &connection.session.text(),
-            user_id: user.id.as_str(),
-            timestamp: now.unix_seconds(),
-            node: &self.node,
-            cursor: &cursor.to_string(),
-            resumed: false,
-            pending: 0,
-            missed: 0,
-        };
-        connected.write(&mut self.json);
-        self.counters.clients.add(1);
-        self.counters.users.set(self.users.len() as u64);
-        self.send_json(now, index);
-    }
-
-    /// Joins the rooms that the query named, each as if asked for by a message.
-    fn join_at_once(&mut self, now: Now, token: Token, rooms: Vec<Result<RoomId, String>>) {
-        for room in rooms {
-            match room {
-                Ok(room) => self.ask_to_join(token, room),
-                Err(mut text) => {
-                    text.truncate(text.floor_char_boundary(NAME_BYTES));
-                    let sentence =
-                        "a room in the query has 1 to 128 bytes and no control characters";
-                    let mut refusal = Refusal::new(ErrorCode::InvalidMessage, sentence.to_owned());
-                    refusal.room_id = Some(text);
-                    self.tell_refusal(now, token.index(), &refusal);
-                }
-            }
-        }
+    /// Whether messages still go both ways.
+    fn is_open(&mut self, token: Token) -> bool {
+        let connection = self.get_mut(token);
+        connection.is_some_and(|connection| connection.phase == Phase::Open)
     }
 
     fn refuse_stranger(&mut self, now: Now, index: u32) {

@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
+use wshub_protocol::After;
 use wshub_protocol::client_message::{Publish, Target};
-use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset, RoomId, server_message};
+use wshub_protocol::{Cursor, Epoch, Offset, RoomId, server_message};
 
-use crate::dedupe::{Dedupe, DedupeLimits, Fingerprint, Seen};
-use crate::message::{
-    Arrival, Frame, Item, Kind, Message, Outcome, Post, Publication, Published, Refused,
-};
+use crate::index::Index;
+use crate::message::{Caught, Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
+use crate::queues::Found;
+use crate::resume::{Behind, Entrance, PIECE_BYTES, PIECE_MESSAGES, Piece, PieceState, Wanted};
 use crate::shard::Token;
 use crate::time::Now;
 
@@ -34,8 +35,6 @@ pub struct TailConfig {
     pub retention_ms: u64,
     /// Entries beyond this are let go, oldest first, in bytes of memory.
     pub bytes: usize,
-    /// What the ids of publishers are remembered for.
-    pub dedupe: DedupeLimits,
     /// Where the ids of messages without one, and the order within tables, come from.
     pub seed: u64,
 }
@@ -58,10 +57,8 @@ pub struct Tail {
     interest: HashTable<Interest>,
     hasher: FixedState,
     random: fastrand::Rng,
-    dedupe: Dedupe,
+    index: Index,
     json: Vec<u8>,
-    /// Publishes that were there before.
-    duplicates: u64,
     /// Messages taken, by [`Kind`].
     accepted: [u64; 3],
     /// A connection with deflate has come, so that messages may have a compressed copy.
@@ -84,16 +81,6 @@ struct Interest {
 /// What an entry takes beside its message, in bytes.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 
-const REUSED: Refused = Refused {
-    code: ErrorCode::IdReused,
-    sentence: "this id was used for another message lately: give each message an id of its own",
-};
-
-const NO_ROOM_FOR_IDS: Refused = Refused {
-    code: ErrorCode::Overloaded,
-    sentence: "as many ids are remembered as may be; it was not published, try again later or without an id",
-};
-
 impl Entry {
     fn bytes(&self) -> usize {
         ENTRY_BYTES + self.message.bytes(self.compressed)
@@ -112,9 +99,8 @@ impl Tail {
             interest: HashTable::new(),
             hasher: FixedState::with_seed(config.seed),
             random: fastrand::Rng::with_seed(config.seed),
-            dedupe: Dedupe::new(config.dedupe, config.seed),
+            index: Index::new(config.seed),
             json: Vec::new(),
-            duplicates: 0,
             accepted: [0; 3],
             compresses: false,
         }
@@ -126,7 +112,9 @@ impl Tail {
         self.cursor(self.end)
     }
 
-    fn cursor(&self, offset: u64) -> Cursor {
+    /// The name of a place.
+    #[must_use]
+    pub fn cursor(&self, offset: u64) -> Cursor {
         Cursor {
             epoch: self.config.epoch,
             partition: 0,
@@ -137,7 +125,11 @@ impl Tail {
     /// Entries and bytes that the log holds.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        (self.entries.len(), self.bytes)
+        (self.entries.len(), self.bytes())
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes + self.index.bytes()
     }
 
     /// How far back the log reaches at this moment, in milliseconds.
@@ -153,62 +145,19 @@ impl Tail {
         self.accepted
     }
 
-    /// Publishes whose id was known: they had no effect.
-    #[must_use]
-    pub fn duplicates(&self) -> u64 {
-        self.duplicates
-    }
-
-    /// Ids that are remembered, and the bytes they take.
-    #[must_use]
-    pub fn ids(&self) -> (usize, usize) {
-        self.dedupe.depth()
-    }
-
     /// Rooms with a member on some shard.
     #[must_use]
     pub fn rooms(&self) -> usize {
         self.interest.len()
     }
 
-    /// Publishes: puts the message at the end of the log, unless its id says that it is there already.
-    ///
-    /// # Errors
-    /// When the id was used for something else, or can't be remembered now.
-    pub fn publish<S>(
+    /// Puts a message at the end of the log and posts it to the shards concerned.
+    pub fn append<S>(
         &mut self,
         now: Now,
         publication: Publication,
         post: &impl Post<S>,
-    ) -> Outcome {
-        let Some(fingerprint) = Fingerprint::of(&publication.from, &publication.publish) else {
-            return Ok(self.append(now, publication, post));
-        };
-        match self.dedupe.look_up(now.elapsed_ms, &fingerprint) {
-            Seen::Never => {
-                let published = self.append(now, publication, post);
-                self.dedupe.remember(now.elapsed_ms, fingerprint, self.end);
-                Ok(published)
-            }
-            Seen::Before(offset) => {
-                self.duplicates += 1;
-                let id = publication
-                    .publish
-                    .id
-                    .map_or_else(String::new, |id| id.as_str().to_owned());
-                Ok(Published {
-                    id,
-                    cursor: self.cursor(offset),
-                    duplicate: true,
-                })
-            }
-            Seen::WithOtherContent => Err(REUSED),
-            Seen::NoRoom => Err(NO_ROOM_FOR_IDS),
-        }
-    }
-
-    /// Puts a message at the end of the log and posts it to the shards concerned.
-    fn append<S>(&mut self, now: Now, publication: Publication, post: &impl Post<S>) -> Published {
+    ) -> (Published, Arc<Message>) {
         let Publication {
             publish: Publish { target, id, data },
             from,
@@ -244,48 +193,144 @@ impl Tail {
         for shard in shards.iter() {
             post.post(shard, Item::Message(Arc::clone(&message)));
         }
-        let compressed = self.compresses;
         let entry = Entry {
             elapsed_ms: now.elapsed_ms,
-            message,
-            compressed,
+            message: Arc::clone(&message),
+            compressed: self.compresses,
         };
         self.bytes += entry.bytes();
+        self.index.add(&message.target, self.end);
         self.entries.push_back(entry);
         self.trim(now);
-        Published {
+        let published = Published {
             id,
             cursor,
             duplicate: false,
-        }
+        };
+        (published, message)
     }
 
     /// Lets go of what is older or more than the log keeps.
     pub fn trim(&mut self, now: Now) {
-        self.dedupe.forget(now.elapsed_ms);
         while let Some(oldest) = self.entries.front() {
-            let kept = self.bytes <= self.config.bytes
+            let kept = self.bytes() <= self.config.bytes
                 && now.elapsed_ms.saturating_sub(oldest.elapsed_ms) <= self.config.retention_ms;
             if kept {
                 return;
             }
             self.bytes -= oldest.bytes();
+            self.index.drop_oldest(&oldest.message.target);
             self.entries.pop_front();
         }
     }
 
-    /// Brings a connection to its shard: it hears what comes behind this place.
-    pub fn connect<S>(&mut self, arrival: Box<Arrival<S>>, post: &impl Post<S>) {
-        let shard = arrival
-            .user
+    /// The place behind which all can be given to whoever hands in `after`: one that the log has reached, and from
+    /// which on it has kept everything.
+    #[must_use]
+    pub fn resumable(&self, after: &After) -> Option<u64> {
+        let After::Places(cursors) = after else {
+            return None;
+        };
+        let is_ours = |cursor: &&Cursor| {
+            (cursor.epoch, cursor.partition) == (self.config.epoch, 0) && cursor.offset.minor == 0
+        };
+        let [cursor] = &**cursors else { return None };
+        let place = Some(cursor).filter(is_ours)?.offset.major;
+        (self.dropped()..=self.end)
+            .contains(&place)
+            .then_some(place)
+    }
+
+    /// The place of the newest entry that the log has let go of.
+    fn dropped(&self) -> u64 {
+        self.end - self.entries.len() as u64
+    }
+
+    /// Lets a connection of `shard` in at this place in the log, with what was found in its user's queue.
+    pub fn enter<S>(
+        &mut self,
+        shard: usize,
+        token: Token,
+        wanted: Wanted,
+        found: Found,
+        post: &impl Post<S>,
+    ) {
+        self.compresses |= wanted.deflates;
+        let resumes_at = wanted
+            .after
             .as_ref()
-            .map_or(0, |user| shard_of(user.as_str(), self.config.shards));
-        self.compresses |= arrival.deflate.is_some();
-        post.post(shard, Item::Connect(arrival, self.end()));
+            .and_then(|after| self.resumable(after));
+        let place = resumes_at.unwrap_or(self.end);
+        let pending = found.waiting.len();
+        let mut waiting = found.waiting;
+        waiting.truncate(waiting.partition_point(|message| message.place() <= place));
+        let rooms = wanted.rooms.into_iter();
+        let entrance = Entrance {
+            end: self.end(),
+            resumed: resumes_at.is_some(),
+            place,
+            waiting,
+            pending,
+            missed: found.missed,
+            rooms: rooms
+                .map(|room| room.map(|id| self.interest(shard, id)))
+                .collect(),
+        };
+        post.post(shard, Item::Enter(token, Box::new(entrance)));
+    }
+
+    /// Gives a connection of `shard` the next part of what it has to catch up with.
+    pub fn catch_up<S>(&self, shard: usize, token: Token, behind: &Behind, post: &impl Post<S>) {
+        let rooms = behind.rooms.iter().map(|(room, place)| (&room.id, *place));
+        let first = rooms.clone().map(|(_, place)| place).min();
+        let lost = behind.place.min(first.unwrap_or(u64::MAX)) < self.dropped();
+        let mut piece = Piece {
+            messages: Vec::new(),
+            place: behind.place,
+            state: PieceState::Lost,
+        };
+        if !lost {
+            (piece.place, piece.state) = (self.end, PieceState::End);
+            let mut bytes = 0;
+            let mut places = self.index.behind(behind.place, &behind.user, rooms);
+            for place in places.by_ref() {
+                if piece.messages.len() == PIECE_MESSAGES || bytes >= PIECE_BYTES {
+                    // What was given so far is all that there is before this one.
+                    (piece.place, piece.state) = (place - 1, PieceState::More);
+                    break;
+                }
+                let at = (place - self.dropped() - 1) as usize;
+                let message = Arc::clone(&self.entries[at].message);
+                bytes += message.frame.plain().len();
+                piece.messages.push(message);
+            }
+        }
+        post.post(shard, Item::CaughtUp(token, Box::new(piece)));
+    }
+
+    /// Tells a shard where the log ends: whatever of it is for the shard has been posted before.
+    pub fn tell_end<S>(&self, shard: usize, post: &impl Post<S>) {
+        post.post(shard, Item::End(self.end()));
     }
 
     /// Lets a connection of `shard` into a room at this place in the log.
-    pub fn join<S>(&mut self, shard: usize, token: Token, id: RoomId, post: &impl Post<S>) {
+    pub fn join<S>(
+        &mut self,
+        shard: usize,
+        token: Token,
+        id: RoomId,
+        after: Option<&After>,
+        post: &impl Post<S>,
+    ) {
+        let caught = after.map_or(Caught::NotAsked, |after| {
+            self.resumable(after).map_or(Caught::Lost, Caught::Behind)
+        });
+        let room = self.interest(shard, id);
+        post.post(shard, Item::Join(token, room, self.end(), caught));
+    }
+
+    /// Has a shard hear what is said in a room.
+    fn interest(&mut self, shard: usize, id: RoomId) -> Arc<Room> {
         let hash = self.hasher.hash_one(id.as_str());
         let hasher = &self.hasher;
         let entry = self.interest.entry(
@@ -308,8 +353,7 @@ impl Tail {
             }
         };
         interest.shards.insert(shard);
-        let room = Arc::clone(&interest.room);
-        post.post(shard, Item::Join(token, room, self.end()));
+        Arc::clone(&interest.room)
     }
 
     /// Takes a connection of `shard` out of a room at this place in the log.

@@ -7,6 +7,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use wshub_hub::message::Frame;
+use wshub_hub::resume::Entrance;
 use wshub_hub::shard::Wrote;
 use wshub_hub::tail::Room;
 use wshub_hub::{Arrival, Counters, Effect, Item, Limits, Message, Mode, Now, Shard};
@@ -99,13 +100,25 @@ fn shard_of(connections: usize) -> Shard<()> {
             user: Some(user),
             session: SessionId([0; 16]),
             deflate: None,
+            handed: None,
+            after: None,
+            acks: false,
             rooms: Vec::new(),
             answer: b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
             early: Vec::new(),
         };
-        let token = shard.take(NOW, Item::Connect(Box::new(arrival), cursor(0)));
+        let token = shard.take(NOW, Item::Connect(Box::new(arrival)));
         let token = token.expect("a connection has a token");
-        shard.take(NOW, Item::Join(token, Arc::clone(&room), cursor(0)));
+        let entrance = Entrance {
+            end: cursor(0),
+            resumed: false,
+            place: 0,
+            waiting: Vec::new(),
+            pending: 0,
+            missed: 0,
+            rooms: vec![Ok(Arc::clone(&room))],
+        };
+        shard.take(NOW, Item::Enter(token, Box::new(entrance)));
     }
     shard
 }
@@ -113,7 +126,7 @@ fn shard_of(connections: usize) -> Shard<()> {
 /// Writes all that waits, as to sockets that take everything; says to how many connections.
 fn write_all(shard: &mut Shard<()>) -> usize {
     let mut written = 0;
-    while let Some(token) = shard.next_to_write() {
+    while let Some(token) = shard.next_to_write(NOW) {
         written += 1;
         loop {
             let mut slices = [IoSlice::new(&[]); 8];

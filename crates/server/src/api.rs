@@ -10,6 +10,7 @@ use wshub_protocol::client_message::{self, Body, Publish};
 use wshub_protocol::{ErrorCode, server_message};
 
 use crate::front::{Answer, JSON, Method, Request};
+use crate::ledger::Ledger;
 use crate::metrics;
 use crate::node::{Node, STRANGE_ORIGIN};
 use crate::page;
@@ -94,16 +95,12 @@ fn stats(node: &Node) -> Answer {
             .map(|kind| (kind.name(), count(kind)))
             .collect()
     };
-    let (rooms, (entries, bytes), (ids, id_bytes), accepted, duplicates) = {
+    let (rooms, (entries, bytes), accepted) = {
         let tail = node.tail();
-        (
-            tail.rooms(),
-            tail.depth(),
-            tail.ids(),
-            tail.accepted(),
-            tail.duplicates(),
-        )
+        (tail.rooms(), tail.depth(), tail.accepted())
     };
+    let state = node.engine.state();
+    let ledger = Ledger::of(node);
     let body = json!({
         "total_clients": node.clients(),
         "shard_stats": by_shard,
@@ -113,9 +110,19 @@ fn stats(node: &Node) -> Answer {
         "rooms": rooms,
         "messages_in": by_kind(&|kind| accepted[kind.index()]),
         "messages_out": by_kind(&|kind| node.sum(|shard| shard.messages_out[kind.index()].get())),
-        "duplicates": duplicates,
-        "ids": { "remembered": ids, "bytes": id_bytes },
+        "duplicates": state.duplicates,
+        "ids": { "remembered": state.ids.0, "bytes": state.ids.1 },
         "log": { "entries": entries, "bytes": bytes },
+        "queues": { "messages": state.queued.0, "bytes": state.queued.1 },
+        "ledger": {
+            "accepted": ledger.accepted,
+            "delivered": ledger.delivered,
+            "queued": ledger.queued,
+            "expired": ledger.expired,
+            "dropped": BTreeMap::from(ledger.dropped),
+            "duplicate": ledger.duplicate,
+            "in_flight": ledger.in_flight,
+        },
     });
     Answer::json(200, body.to_string().into_bytes())
 }

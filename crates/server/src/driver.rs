@@ -324,14 +324,15 @@ impl Turns {
                 continue;
             }
             self.publish(now, &mut batch, &mut publishers);
-            self.act_on(effect);
+            self.act_on(now, effect);
         }
         self.publish(now, &mut batch, &mut publishers);
     }
 
-    fn act_on(&mut self, effect: Effect<Socket>) {
+    fn act_on(&mut self, now: Now, effect: Effect<Socket>) {
         let Driver {
             tail,
+            engine,
             inboxes,
             number,
             shard,
@@ -340,7 +341,15 @@ impl Turns {
         let lock = || tail.lock().unwrap_or_else(PoisonError::into_inner);
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
-            Effect::Join(token, room) => lock().join(*number, token, room, &**inboxes),
+            Effect::Enter(token, wanted) => engine.enter(now, *number, token, *wanted),
+            Effect::CatchUp(token, behind) => {
+                lock().catch_up(*number, token, &behind, &**inboxes);
+            }
+            Effect::Receive(receipts) => engine.receive(&receipts),
+            Effect::End => lock().tell_end(*number, &**inboxes),
+            Effect::Join(token, room, after) => {
+                lock().join(*number, token, room, after.as_ref(), &**inboxes);
+            }
             Effect::Leave(token, room) => lock().leave(*number, token, room, &**inboxes),
             Effect::Forget(room) => lock().forget(*number, &room),
             Effect::HalfClose(token) => {
@@ -384,7 +393,7 @@ impl Turns {
     fn write_some(&mut self, now: Now) {
         let mut bytes = 0;
         for _ in 0..WRITES_PER_TURN {
-            let Some(token) = self.driver.shard.next_to_write() else {
+            let Some(token) = self.driver.shard.next_to_write(now) else {
                 return;
             };
             bytes += self.write(now, token);

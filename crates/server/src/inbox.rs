@@ -149,10 +149,13 @@ impl Inbox {
                 let each = 1 + message.frame.plain().len() / BYTES_PER_WORK;
                 (ITEM_BYTES + message.bytes(false), 1 + reach as usize * each)
             }
-            Item::Connect(arrival, _) => (
+            Item::Connect(arrival) => (
                 ITEM_BYTES + size_of_val(&**arrival) + arrival.early.len(),
                 1,
             ),
+            // Their messages are the log's or a queue's, which count them.
+            Item::Enter(_, entrance) => (ITEM_BYTES, 1 + entrance.waiting.len()),
+            Item::CaughtUp(_, piece) => (ITEM_BYTES, 1 + piece.messages.len()),
             _ => (ITEM_BYTES, 1),
         }
     }

@@ -11,6 +11,7 @@ pub mod descriptors;
 pub mod driver;
 pub mod front;
 pub mod inbox;
+pub mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod node;

@@ -9,6 +9,9 @@ use wshub_hub::message::Kind;
 use wshub_protocol::CloseCode;
 
 use crate::front::Answer;
+use wshub_engine::EngineState;
+
+use crate::ledger::Ledger;
 use crate::node::Node;
 
 /// The content type of the format.
@@ -20,6 +23,7 @@ pub fn answer(node: &Node) -> Answer {
     let mut page = Page::default();
     connections(node, &mut page);
     messages(node, &mut page);
+    ledger(node, &mut page);
     log(node, &mut page);
     requests(node, &mut page);
     Answer::new(200, TEXT, page.0.into_bytes())
@@ -90,10 +94,7 @@ fn connections(node: &Node, page: &mut Page) {
 }
 
 fn messages(node: &Node, page: &mut Page) {
-    let (accepted, duplicates) = {
-        let tail = node.tail();
-        (tail.accepted(), tail.duplicates())
-    };
+    let accepted = node.tail().accepted();
     let kinds = || Kind::ALL.into_iter();
     page.counters(
         "wshub_messages_in_total",
@@ -112,36 +113,60 @@ fn messages(node: &Node, page: &mut Page) {
             )
         }),
     );
-    page.counter(
-        "wshub_duplicates_total",
-        "Publishes whose id was known.",
-        duplicates,
-    );
     let refused = node.sum(|shard| shard.refused.get());
     page.counter(
         "wshub_messages_refused_total",
         "Client messages answered by an error.",
         refused,
     );
-    let unwritten = ("unwritten", node.sum(|shard| shard.unwritten.get()));
+}
+
+fn ledger(node: &Node, page: &mut Page) {
+    let ledger = Ledger::of(node);
+    page.counter(
+        "wshub_ledger_accepted_total",
+        "Messages taken, one for each user or connection they were for: the sum of all other parts.",
+        ledger.accepted,
+    );
+    page.counter(
+        "wshub_ledger_delivered_total",
+        "Received by a user, or taken by a connection's socket.",
+        ledger.delivered,
+    );
+    page.gauge(
+        "wshub_ledger_queued",
+        "Wait in their user's queue.",
+        ledger.queued,
+    );
+    page.gauge(
+        "wshub_ledger_in_flight",
+        "Wait to be written to a connection.",
+        ledger.in_flight,
+    );
+    page.counter(
+        "wshub_ledger_expired_total",
+        "Waited in a queue for too long.",
+        ledger.expired,
+    );
+    page.counter(
+        "wshub_duplicates_total",
+        "Publishes whose id was known.",
+        ledger.duplicate,
+    );
     page.counters(
         "wshub_dropped_total",
-        "Frames that were queued and dropped: `unwritten` where their connection ended first.",
+        "Lost: too_slow and unwritten with their connection, gap by the policy for slow ones, pushed_out of a full queue, queues_full for want of room in all.",
         "reason",
-        [unwritten].into_iter(),
+        ledger.dropped.into_iter(),
     );
 }
 
 fn log(node: &Node, page: &mut Page) {
-    let (rooms, (entries, bytes), window_ms, (ids, id_bytes)) = {
+    let (rooms, (entries, bytes), window_ms) = {
         let tail = node.tail();
-        (
-            tail.rooms(),
-            tail.depth(),
-            tail.window_ms(node.clock.now()),
-            tail.ids(),
-        )
+        (tail.rooms(), tail.depth(), tail.window_ms(node.clock.now()))
     };
+    let EngineState { ids, queued, .. } = node.engine.state();
     page.gauge("wshub_rooms", "Rooms with a member here.", rooms);
     page.gauge("wshub_log_entries", "Messages that the log holds.", entries);
     page.gauge("wshub_log_bytes", "Memory that they take.", bytes);
@@ -153,9 +178,14 @@ fn log(node: &Node, page: &mut Page) {
     page.gauge(
         "wshub_dedupe_ids",
         "Ids of publishes that are remembered.",
-        ids,
+        ids.0,
     );
-    page.gauge("wshub_dedupe_bytes", "Memory that they take.", id_bytes);
+    page.gauge("wshub_dedupe_bytes", "Memory that they take.", ids.1);
+    page.gauge(
+        "wshub_queue_bytes",
+        "Memory that users' queues take.",
+        queued.1,
+    );
 }
 
 fn requests(node: &Node, page: &mut Page) {

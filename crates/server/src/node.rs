@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wshub_engine::Engine;
-use wshub_hub::{Arrival, Counters, Mode, Tail};
+use wshub_hub::session::SessionKey;
+use wshub_hub::{Arrival, Counters, Item, Mode, Post, Tail, shard_of};
 use wshub_protocol::{ErrorCode, SessionId, UserId};
 
 use crate::api;
@@ -35,6 +36,8 @@ pub struct Node {
     pub tail: Arc<Mutex<Tail>>,
     /// Where publications go.
     pub engine: Arc<dyn Engine>,
+    /// What makes the labels of sessions.
+    pub sessions: SessionKey,
     /// The time.
     pub clock: Clock,
     /// It takes no new connections any more.
@@ -116,14 +119,27 @@ impl Service for Node {
             upgrade,
             early,
         } = handshake;
+        let answer = upgrade.response();
         let user = upgrade
             .query
             .user_id
             .as_deref()
             .and_then(|user| UserId::parse(user).ok());
-        let session = SessionId(fastrand::u128(..).to_ne_bytes());
-        let named = upgrade.query.user_id.as_deref();
+        let query = upgrade.query;
+        let session = match &user {
+            Some(user) => self.sessions.label(user, fastrand::u64(..).to_ne_bytes()),
+            None => SessionId(fastrand::u128(..).to_ne_bytes()),
+        };
+        let is_theirs = |label: &SessionId| {
+            user.as_ref()
+                .is_some_and(|user| self.sessions.is_of(user, label))
+        };
+        let handed = query.session_id.filter(is_theirs);
+        let named = query.user_id.as_deref();
         tracing::debug!(peer = %request.peer, user = named, session = %session.text(), "connection");
+        let shard = user
+            .as_ref()
+            .map_or(0, |user| shard_of(user.as_str(), self.shards.len()));
         let arrival = Arrival {
             socket: Socket::new(
                 mio::net::TcpStream::from_std(socket),
@@ -131,13 +147,16 @@ impl Service for Node {
             ),
             user,
             session,
+            handed,
+            after: query.after,
+            acks: query.acks,
             deflate: upgrade.deflate,
-            answer: upgrade.response(),
-            rooms: upgrade.query.rooms,
+            answer,
+            rooms: query.rooms,
             early,
         };
         self.sockets.fetch_add(1, Ordering::Relaxed);
-        self.tail().connect(Box::new(arrival), &*self.inboxes);
+        self.inboxes.post(shard, Item::Connect(Box::new(arrival)));
     }
 
     async fn answer(&self, request: Request) -> Answer {

@@ -12,6 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
+use wshub_hub::queues::QueueLimits;
+use wshub_hub::session::SessionKey;
 use wshub_hub::tail::TailConfig;
 use wshub_hub::{Counters, Limits, Mode, Shard, Tail};
 use wshub_protocol::Epoch;
@@ -29,6 +31,10 @@ use crate::watch as watching;
 const BACKLOG: u32 = 4096;
 /// Threads of the front. It only reads heads and small bodies; the shards do the work.
 const FRONT_THREADS: usize = 2;
+
+/// A connection that was given no cursor for this long is told where the log is, in milliseconds, or after a quarter of
+/// the retention where that is less: so the place it knows doesn't age out of the log.
+const POSITION_MS: u64 = 30_000;
 
 /// Runs a node in the foreground until SIGTERM or SIGINT. `descriptors` is how many files the process may open.
 ///
@@ -90,21 +96,7 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
     let registries = polls.iter().map(Poll::registry);
     let shards = registries.zip(counters.iter().cloned());
     let inboxes = Arc::new(Inboxes::new(shards, inbox_bytes)?);
-    let tail = Arc::new(Mutex::new(Tail::new(TailConfig {
-        epoch: Epoch {
-            ordinal: 1,
-            random: fastrand::u64(..),
-        },
-        shards: config.shards,
-        retention_ms: config.log.retention.as_millis() as u64,
-        bytes: config.log.bytes,
-        dedupe: DedupeLimits {
-            window_ms: config.dedupe.window.as_millis() as u64,
-            bytes: config.dedupe.bytes,
-        },
-        seed: fastrand::u64(..),
-    })));
-    let engine: Arc<dyn Engine> = Arc::new(Memory::new(Arc::clone(&tail), Arc::clone(&inboxes)));
+    let (tail, engine) = memory(&config, &inboxes);
     let most = descriptors::connections_below(descriptors);
     let node = Arc::new(Node {
         mode,
@@ -118,6 +110,7 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         inboxes,
         tail,
         engine,
+        sessions: SessionKey::new(fastrand::u128(..).to_ne_bytes()),
         clock,
         stopping: AtomicBool::new(false),
         config,
@@ -141,6 +134,36 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         watch,
         stop_front,
     })
+}
+
+/// A log, queues and ids that end with the process.
+fn memory(config: &Config, inboxes: &Arc<Inboxes>) -> (Arc<Mutex<Tail>>, Arc<dyn Engine>) {
+    let tail = Arc::new(Mutex::new(Tail::new(TailConfig {
+        epoch: Epoch {
+            ordinal: 1,
+            random: fastrand::u64(..),
+        },
+        shards: config.shards,
+        retention_ms: config.log.retention.as_millis() as u64,
+        bytes: config.log.bytes,
+        seed: fastrand::u64(..),
+    })));
+    let engine: Arc<dyn Engine> = Arc::new(Memory::new(
+        Arc::clone(&tail),
+        Arc::clone(inboxes),
+        DedupeLimits {
+            window_ms: config.dedupe.window.as_millis() as u64,
+            bytes: config.dedupe.bytes,
+        },
+        QueueLimits {
+            messages: config.offline.messages,
+            ttl_ms: config.offline.ttl.as_millis() as u64,
+            user_bytes: config.offline.user_bytes,
+            total_bytes: config.offline.total_bytes,
+        },
+        fastrand::u64(..),
+    ));
+    (tail, engine)
 }
 
 impl Running {
@@ -263,6 +286,8 @@ fn shard_limits(config: &Config) -> Limits {
         heartbeat_interval_ms: config.heartbeat.interval.as_millis() as u64,
         heartbeat_timeout_ms: config.heartbeat.timeout.as_millis() as u64,
         write_timeout_ms: config.limits.write_timeout.as_millis() as u64,
+        position_after_ms: (config.log.retention.as_millis() as u64 / 4).min(POSITION_MS),
+        unreceived_messages: config.offline.messages,
         compress_from_bytes: config.compression.threshold,
     }
 }

@@ -22,7 +22,9 @@ pub async fn watch(node: Arc<Node>) {
     let mut since = Duration::ZERO;
     loop {
         ticks.tick().await;
-        node.tail().trim(node.clock.now());
+        let now = node.clock.now();
+        node.tail().trim(now);
+        node.engine.sweep(now);
         tell_trouble(&node, &mut seen, &mut troubles);
         since += TICK;
         if since >= SUMMARY_EVERY {

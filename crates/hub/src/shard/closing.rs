@@ -19,6 +19,9 @@ impl<S> Shard<S> {
         if self.connections[index as usize].phase != Phase::Open {
             return;
         }
+        if tells_position(code) {
+            self.tell_position(now, index);
+        }
         self.detach(index);
         self.counters.close(code);
         let connection = &mut self.connections[index as usize];
@@ -27,7 +30,7 @@ impl<S> Shard<S> {
             let dropped = self
                 .outgoing
                 .clear_behind_current(&mut connection.outbox, connection.deflate);
-            self.counters.unwritten.add(u64::from(dropped));
+            self.counters.ledger.too_slow.add(u64::from(dropped));
         }
         connection.closed_with = Some(code);
         connection.phase = Phase::Leaving;
@@ -101,7 +104,13 @@ impl<S> Shard<S> {
         if self.users.get(user).connections == 0 {
             self.users.remove(user);
         }
-        self.counters.clients.set(self.counters.clients.get() - 1);
+        let connection = &mut self.connections[index as usize];
+        connection.live = false;
+        connection.catching_up = None;
+        self.accounts.close(&mut connection.receipts, true);
+        if std::mem::take(&mut connection.greeted) {
+            self.counters.clients.set(self.counters.clients.get() - 1);
+        }
         self.counters.users.set(self.users.len() as u64);
     }
 
@@ -141,9 +150,20 @@ impl<S> Shard<S> {
             ..
         } = self.connections.remove(index as usize);
         let dropped = self.outgoing.clear(&mut outbox);
-        self.counters.unwritten.add(u64::from(dropped));
+        self.counters.ledger.unwritten.add(u64::from(dropped));
         self.counters.sockets.set(self.connections.len() as u64);
         self.effects
             .push_back(Effect::Close(socket, session, closed_with));
     }
+}
+
+/// A client that comes back at once is told where from: what is behind that place it gets then.
+fn tells_position(code: CloseCode) -> bool {
+    matches!(
+        code,
+        CloseCode::GoingAway
+            | CloseCode::Draining
+            | CloseCode::TokenExpired
+            | CloseCode::Disconnected
+    )
 }

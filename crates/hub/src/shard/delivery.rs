@@ -7,30 +7,39 @@ use wshub_protocol::client_message::{Refusal, Target};
 use wshub_protocol::{Cursor, ErrorCode, RoomId, server_message};
 
 use super::{Effect, Shard, Token};
-use crate::connection::{NONE, Phase};
+use crate::connection::NONE;
 use crate::frames::Shared;
-use crate::message::{Asked, Kind, Message, Outcome};
+use crate::message::{Asked, Caught, Kind, Message, Outcome};
 use crate::rooms;
 use crate::tail::Room;
 use crate::time::Now;
 
+/// A connection in a room.
+pub(super) struct Joined {
+    /// The room's key.
+    room: u32,
+    /// It wasn't in it before.
+    is_new: bool,
+}
+
 impl<S> Shard<S> {
     /// Queues a message to each connection of this shard that it is for.
     pub(super) fn deliver(&mut self, now: Now, message: Arc<Message>) {
+        if let Some(end) = &mut self.end {
+            end.offset = message.offset;
+        }
         let key = self.outgoing.hold(Shared::Message(Arc::clone(&message)));
-        let mut receivers = 0;
+        let (mut receivers, mut queued) = (0, 0);
         match &message.target {
             Target::Everybody => {
                 for (index, connection) in &mut self.connections {
-                    if connection.user != NONE {
-                        let queued = self.outgoing.queue_message(
-                            now,
-                            index as u32,
-                            connection,
-                            key,
-                            &message.frame,
-                        );
-                        receivers += u64::from(queued);
+                    if connection.live {
+                        let index = index as u32;
+                        let took = self
+                            .outgoing
+                            .queue_message(now, index, connection, key, &message);
+                        receivers += 1;
+                        queued += u64::from(took);
                     }
                 }
             }
@@ -42,15 +51,16 @@ impl<S> Shard<S> {
                     let mut index = self.users.get(key_of_user).first;
                     while index != NONE {
                         let connection = &mut self.connections[index as usize];
-                        let queued = self.outgoing.queue_message(
-                            now,
-                            index,
-                            connection,
-                            key,
-                            &message.frame,
-                        );
-                        receivers += u64::from(queued);
-                        index = connection.next_of_user;
+                        let (next, live) = (connection.next_of_user, connection.live);
+                        if live
+                            && self
+                                .outgoing
+                                .queue_message(now, index, connection, key, &message)
+                        {
+                            queued += 1;
+                            self.note_given(index, message.place());
+                        }
+                        index = next;
                     }
                 }
             }
@@ -62,48 +72,101 @@ impl<S> Shard<S> {
                 while at != rooms::NONE {
                     let (index, next) = self.rooms.next_member(at);
                     let connection = &mut self.connections[index as usize];
-                    let queued =
-                        self.outgoing
-                            .queue_message(now, index, connection, key, &message.frame);
-                    receivers += u64::from(queued);
+                    if connection.live {
+                        let took = self
+                            .outgoing
+                            .queue_message(now, index, connection, key, &message);
+                        receivers += 1;
+                        queued += u64::from(took);
+                    }
                     at = next;
                 }
             }
         }
         self.outgoing.release(key);
-        self.counters
-            .messages_out(Kind::of(&message.target), receivers);
+        self.count_out(Kind::of(&message.target), receivers, queued);
         self.evict_slow(now);
     }
 
+    /// Counts a message for so many receivers, of which not all had room.
+    pub(super) fn count_out(&mut self, kind: Kind, receivers: u64, queued: u64) {
+        self.counters.messages_out(kind, queued);
+        if kind != Kind::User {
+            self.counters.ledger.accepted.add(receivers);
+            self.counters.ledger.too_slow.add(receivers - queued);
+        }
+    }
+
     /// A join has its place in the log: what comes behind it is for this connection too.
-    pub(super) fn joined(&mut self, now: Now, token: Token, room: &Arc<Room>, cursor: Cursor) {
+    pub(super) fn joined(
+        &mut self,
+        now: Now,
+        token: Token,
+        room: &Arc<Room>,
+        cursor: Cursor,
+        caught: Caught,
+    ) {
         self.join_came_back(&room.id);
+        self.end = Some(cursor);
         let index = token.index();
-        let Some(user) = self
-            .get_mut(token)
-            .filter(|c| c.phase == Phase::Open)
-            .map(|c| c.user)
-        else {
-            return self.forget_if_unused(&room.id);
-        };
-        let known = self.rooms.find(room.id.as_str());
-        let inside = known.is_some_and(|room| self.rooms.contains(room, index));
-        if !inside
-            && self.connections[index as usize].rooms.rooms >= self.limits.rooms_per_connection
-        {
-            self.refuse_room(now, index, &room.id);
+        if !self.is_open(token) {
             return self.forget_if_unused(&room.id);
         }
-        let memberships = &mut self.connections[index as usize].rooms;
-        if self.rooms.join(room, user, index, memberships) {
+        let resumed = match caught {
+            Caught::NotAsked => None,
+            Caught::Behind(_) => Some(true),
+            Caught::Lost => Some(false),
+        };
+        let end = cursor.offset.major;
+        let Some(joined) = self.join_room(now, index, room, cursor, resumed) else {
+            return;
+        };
+        let key = joined.room;
+        match caught {
+            Caught::Behind(place) if place < end => {
+                self.catch_up_with(now, index, (key, &room.id), place, cursor);
+            }
+            _ => {
+                let catching_up = &mut self.connections[index as usize].catching_up;
+                if let Some(catching_up) = catching_up.as_mut().filter(|_| joined.is_new) {
+                    catching_up.set_room(key, &room.id, end);
+                }
+            }
+        }
+    }
+
+    /// Puts a connection into a room and tells it so; `None` where it is in too many, or too slow to be told.
+    pub(super) fn join_room(
+        &mut self,
+        now: Now,
+        index: u32,
+        room: &Arc<Room>,
+        cursor: Cursor,
+        resumed: Option<bool>,
+    ) -> Option<Joined> {
+        let known = self.rooms.find(room.id.as_str());
+        let inside = known.is_some_and(|room| self.rooms.contains(room, index));
+        let connection = &mut self.connections[index as usize];
+        if !inside && connection.rooms.rooms >= self.limits.rooms_per_connection {
+            self.refuse_room(now, index, &room.id);
+            self.forget_if_unused(&room.id);
+            return None;
+        }
+        let user = connection.user;
+        if self.rooms.join(room, user, index, &mut connection.rooms) {
             room.users.fetch_add(1, Ordering::Relaxed);
         }
         self.counters.rooms.set(self.rooms.len() as u64);
         self.json.clear();
         let members = u64::from(room.users.load(Ordering::Relaxed));
-        server_message::write_joined(&mut self.json, &room.id, &cursor, members, None);
+        server_message::write_joined(&mut self.json, &room.id, &cursor, members, resumed);
         self.send_json(now, index);
+        // To say so may have been too much for the connection; then it has left again.
+        let key = self.rooms.find(room.id.as_str())?;
+        self.rooms.contains(key, index).then_some(Joined {
+            room: key,
+            is_new: !inside,
+        })
     }
 
     /// A leave has its place in the log: nothing behind it is for this connection any more.
@@ -115,15 +178,16 @@ impl<S> Shard<S> {
         room: Option<&Room>,
         cursor: Cursor,
     ) {
+        self.end = Some(cursor);
         let index = token.index();
-        if self
-            .get_mut(token)
-            .is_none_or(|connection| connection.phase != Phase::Open)
-        {
+        if !self.is_open(token) {
             return;
         }
         if let Some(key) = self.rooms.find(id.as_str()) {
             let connection = &mut self.connections[index as usize];
+            if let Some(catching_up) = &mut connection.catching_up {
+                catching_up.forget_room(key, id);
+            }
             let left = self
                 .rooms
                 .leave(key, connection.user, index, &mut connection.rooms);
@@ -151,10 +215,7 @@ impl<S> Shard<S> {
     /// Tells a publisher what became of a message, where it asked or must know.
     pub(super) fn tell_outcome(&mut self, now: Now, token: Token, asked: Asked, outcome: Outcome) {
         let index = token.index();
-        if self
-            .get_mut(token)
-            .is_none_or(|connection| connection.phase != Phase::Open)
-        {
+        if !self.is_open(token) {
             return;
         }
         match outcome {
@@ -180,7 +241,7 @@ impl<S> Shard<S> {
         }
     }
 
-    fn join_came_back(&mut self, room: &RoomId) {
+    pub(super) fn join_came_back(&mut self, room: &RoomId) {
         if let Some(joins) = self.joining.get_mut(room) {
             *joins -= 1;
             if *joins == 0 {
@@ -189,7 +250,7 @@ impl<S> Shard<S> {
         }
     }
 
-    fn forget_if_unused(&mut self, room: &RoomId) {
+    pub(super) fn forget_if_unused(&mut self, room: &RoomId) {
         if self.rooms.find(room.as_str()).is_none() && !self.joining.contains_key(room) {
             self.effects.push_back(Effect::Forget(room.clone()));
         }

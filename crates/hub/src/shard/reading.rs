@@ -3,7 +3,7 @@
 use wshub_protocol::client_message::{self, ClientMessage, Refusal};
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::reader::{Event, ReadError, Reader};
-use wshub_protocol::{CloseCode, RoomId, server_message};
+use wshub_protocol::{After, CloseCode, RoomId, server_message};
 
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::Phase;
@@ -140,6 +140,7 @@ impl<S> Shard<S> {
                     frame::encode(Opcode::Pong, false, payload).into(),
                 );
             }
+            Event::Pong(payload) if open => self.hear_pong(index, payload),
             Event::Message { .. } | Event::Ping(_) | Event::Pong(_) => {}
         }
         self.get_mut(token)
@@ -154,10 +155,10 @@ impl<S> Shard<S> {
                 self.effects
                     .push_back(Effect::Publish(token, Publication { publish, from }));
             }
-            Ok(ClientMessage::Join { room, after: _ }) => self.ask_to_join(token, room),
+            Ok(ClientMessage::Join { room, after }) => self.ask_to_join(token, room, after),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
             // Nothing waits for a receipt yet.
-            Ok(ClientMessage::Ack { .. }) => {}
+            Ok(ClientMessage::Ack { cursors }) => self.acknowledge(now, token.index(), &cursors),
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
                 server_message::write_pong(&mut self.json);
@@ -168,9 +169,9 @@ impl<S> Shard<S> {
     }
 
     /// Asks the tail to let a connection into a room; the answer comes through the inbox.
-    pub(super) fn ask_to_join(&mut self, token: Token, room: RoomId) {
+    fn ask_to_join(&mut self, token: Token, room: RoomId, after: Option<After>) {
         *self.joining.entry_ref(&room).or_insert(0) += 1;
-        self.effects.push_back(Effect::Join(token, room));
+        self.effects.push_back(Effect::Join(token, room, after));
     }
 
     pub(super) fn tell_refusal(&mut self, now: Now, index: u32, refusal: &Refusal) {

@@ -37,8 +37,11 @@ impl<S> Shard<S> {
             // Behind a socket that takes nothing a ping would only wait: it goes out when the socket takes something.
             connection.ping_owed = connection.blocked;
             if !connection.blocked {
-                self.send(now, index, self.ping.clone());
+                self.send_ping(now, index);
             }
+        } else {
+            self.check_receipt(now, index);
+            self.check_position(now, index);
         }
         self.arm(index);
     }
@@ -50,13 +53,16 @@ impl<S> Shard<S> {
         };
         let at = match connection.phase {
             Phase::Open => {
-                let heartbeat = silence_deadline(connection, &self.limits)
-                    .min(ping_deadline(connection, &self.limits));
-                if connection.blocked {
-                    heartbeat.min(write_deadline(connection, &self.limits))
-                } else {
-                    heartbeat
-                }
+                let write = connection
+                    .blocked
+                    .then(|| write_deadline(connection, &self.limits));
+                let receipt = self.receipt_deadline(connection);
+                let position = position_deadline(connection, &self.limits);
+                [write, receipt, position].into_iter().flatten().fold(
+                    silence_deadline(connection, &self.limits)
+                        .min(ping_deadline(connection, &self.limits)),
+                    Tick::min,
+                )
             }
             _ => connection.until,
         };
@@ -70,6 +76,12 @@ fn silence_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {
 
 fn ping_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {
     connection.pinged.plus_ms(limits.heartbeat_interval_ms)
+}
+
+/// When a connection that was given no cursor for long is told where the log is now.
+pub(super) fn position_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Option<Tick> {
+    let at = connection.told_at.plus_ms(limits.position_after_ms);
+    connection.live.then_some(at)
 }
 
 fn write_deadline<S>(connection: &Connection<S>, limits: &Limits) -> Tick {

@@ -9,11 +9,15 @@ use wshub_protocol::frame::{self, Opcode};
 
 use super::{Effect, Shard, Token};
 use crate::connection::{Connection, Phase};
-use crate::frames::{FrameKey, Shared};
+use crate::frames::{FrameKey, PING_BYTES, Shared};
 use crate::limits::{BUSY_MS, Limits, WRITE_BYTES_PER_TURN};
-use crate::message::{Compressor, Frame};
+use crate::message::{Compressor, Message};
 use crate::outbox::{Outbox, Outboxes};
+use crate::receipts;
 use crate::time::Now;
+
+/// The bit of a frame's first byte that says it is whole.
+const FIN: u8 = 0x80;
 
 /// How a write to a socket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(super) struct Outgoing {
     busy_next: bool,
     /// Connections that a frame could not be queued to.
     slow: Vec<u32>,
+    /// Connections that were given messages to ask a receipt for, each once.
+    to_ping: Vec<u32>,
 }
 
 impl Outgoing {
@@ -56,6 +62,7 @@ impl Outgoing {
             busy: VecDeque::new(),
             busy_next: false,
             slow: Vec::new(),
+            to_ping: Vec::new(),
         }
     }
 
@@ -74,9 +81,12 @@ impl Outgoing {
         index: u32,
         connection: &mut Connection<S>,
         key: FrameKey,
-        frame: &Frame,
+        message: &Message,
     ) -> bool {
-        let bytes = frame
+        connection.told = connection.told.max(message.place());
+        connection.told_at = now.tick();
+        let bytes = message
+            .frame
             .for_connection(connection.deflate, &mut self.compressor)
             .len();
         self.queue(now, index, connection, key, bytes)
@@ -92,10 +102,44 @@ impl Outgoing {
         if bytes.is_empty() {
             return;
         }
-        let length = bytes.len();
-        let key = self.outboxes.hold(Shared::Bytes(bytes));
+        self.queue_shared(now, index, connection, Shared::Bytes(bytes));
+    }
+
+    /// Queues a ping with a number.
+    pub(super) fn queue_ping<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        number: u32,
+    ) {
+        let mut ping = [0; PING_BYTES];
+        ping[0] = FIN | Opcode::Ping.bits();
+        ping[1] = (PING_BYTES - 2) as u8;
+        ping[2..].copy_from_slice(&receipts::payload(number));
+        self.queue_shared(now, index, connection, Shared::Ping(ping));
+    }
+
+    fn queue_shared<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        shared: Shared,
+    ) {
+        let length = shared.bytes(None).len();
+        let key = self.outboxes.hold(shared);
         self.queue(now, index, connection, key, length);
         self.outboxes.release(key);
+    }
+
+    /// Whether a connection that catches up may be given a message of this size: while less than half of its outbox is
+    /// full, so that what is live later finds room.
+    pub(super) fn has_room_for<S>(&self, connection: &Connection<S>, bytes: usize) -> bool {
+        let outbox = &connection.outbox;
+        let below_half =
+            outbox.messages * 2 < self.most_messages.max(2) && outbox.bytes * 2 < self.most_bytes;
+        below_half && (outbox.is_empty() || outbox.bytes + bytes <= self.most_bytes)
     }
 
     /// A frame for one connection, compressed where it agreed on that and it pays.
@@ -173,22 +217,28 @@ impl Outgoing {
         first.pop_front().or_else(|| second.pop_front())
     }
 
-    /// Drops what waits for a connection that is over; says how many frames that were.
+    /// Drops what waits for a connection that is over; says how many messages the ledger loses by it.
     pub(super) fn clear(&mut self, outbox: &mut Outbox) -> u32 {
-        let dropped = outbox.messages;
-        self.outboxes.clear(outbox);
-        dropped
+        self.outboxes.clear(outbox)
     }
 
-    /// Drops what waits but for the frame that is partly written; says how many frames that were.
+    /// Drops what waits but for the frame that is partly written; says how many messages the ledger loses by it.
     pub(super) fn clear_behind_current(
         &mut self,
         outbox: &mut Outbox,
         deflate: Option<Deflate>,
     ) -> u32 {
-        let waiting = outbox.messages;
-        self.outboxes.clear_behind_current(outbox, deflate);
-        waiting - outbox.messages
+        self.outboxes.clear_behind_current(outbox, deflate)
+    }
+
+    /// Remembers to ask a connection for a receipt when all of this turn is queued.
+    pub(super) fn list_for_ping(&mut self, index: u32) {
+        self.to_ping.push(index);
+    }
+
+    /// The next connection that is to be asked for a receipt.
+    pub(super) fn pop_to_ping(&mut self) -> Option<u32> {
+        self.to_ping.pop()
     }
 
     /// Queues a close frame whatever the limits say: it is the last.
@@ -210,7 +260,13 @@ impl<S> Shard<S> {
     /// Whether some connection can be written to.
     #[must_use]
     pub fn has_writes(&self) -> bool {
-        !(self.outgoing.fresh.is_empty() && self.outgoing.busy.is_empty())
+        let Outgoing {
+            fresh,
+            busy,
+            to_ping,
+            ..
+        } = &self.outgoing;
+        !(fresh.is_empty() && busy.is_empty() && to_ping.is_empty())
     }
 
     /// The next connection that must be written to before anything more is queued. It stays the next until it is
@@ -229,7 +285,8 @@ impl<S> Shard<S> {
     }
 
     /// The next connection to write to: gather, write and report until it says to stop.
-    pub fn next_to_write(&mut self) -> Option<Token> {
+    pub fn next_to_write(&mut self, now: Now) -> Option<Token> {
+        self.ask_for_receipts(now);
         loop {
             let index = self.outgoing.next()?;
             if let Some(connection) = self.connections.get_mut(index as usize) {
@@ -286,9 +343,14 @@ impl<S> Shard<S> {
                 } = connection;
                 let deflate = *deflate;
                 let mut taken = std::mem::take(outbox);
-                self.outgoing.outboxes.advance(&mut taken, deflate, bytes);
-                let more = !taken.is_empty();
-                self.connections[index as usize].outbox = taken;
+                let through = self.outgoing.outboxes.advance(&mut taken, deflate, bytes);
+                self.counters.ledger.delivered.add(u64::from(through));
+                let connection = &mut self.connections[index as usize];
+                connection.outbox = taken;
+                if connection.catching_up.is_some() {
+                    self.feed(now, index, false);
+                }
+                let more = !self.connections[index as usize].outbox.is_empty();
                 if !more {
                     self.all_written(index);
                 }
@@ -332,8 +394,9 @@ impl<S> Shard<S> {
             return;
         }
         if std::mem::take(&mut connection.ping_owed) && connection.phase == Phase::Open {
-            self.send(now, index, self.ping.clone());
+            self.send_ping(now, index);
         }
+        self.list_for_receipt(index);
         self.outgoing
             .mark(now, index, &mut self.connections[index as usize]);
     }

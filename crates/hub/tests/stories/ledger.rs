@@ -1,106 +1,242 @@
 //! The model: from the log and the places a client was told, what it must have heard, message by message.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wshub_protocol::client_message::Target;
 
 use crate::world::{Client, Entry, Said};
 
-/// One client's account.
+/// One connection's account.
 struct Account<'a> {
     log: &'a [Entry],
     user: String,
-    /// Everything up to this place is settled.
+    /// It handed in this place.
+    after: Option<u64>,
+    /// Everything for everybody and for the user up to this place is settled.
     place: u64,
-    rooms: BTreeSet<String>,
+    /// Its rooms, and up to where what was said there is settled.
+    rooms: BTreeMap<String, u64>,
+    /// It had something to catch up with. From then on answers may come before what stands before them: from outside
+    /// nobody can see when it is live again.
+    catching_up: bool,
+    /// So many answers to joins are still due for the query, and the places it asked to catch up from by message.
+    query: usize,
+    joins: VecDeque<Option<u64>>,
+    /// How many waiting messages are still to come, and the last of those older than its place.
+    pending: u64,
+    /// It was reset: what still waits for it may follow without having been announced.
+    was_reset: bool,
+    last_waiting: u64,
 }
 
 impl Account<'_> {
-    fn is_for(&self, entry: &Entry) -> bool {
+    fn is_due(&self, entry: &Entry) -> bool {
         match &entry.target {
-            Target::Everybody => true,
-            Target::Users(users) => users.iter().any(|user| user.as_str() == self.user),
-            Target::Room(room) => self.rooms.contains(room.as_str()),
+            Target::Everybody => entry.offset > self.place,
+            Target::Users(_) => entry.offset > self.place && entry.is_to(&self.user),
+            Target::Room(room) => {
+                let settled = self.rooms.get(room.as_str());
+                settled.is_some_and(|&settled| entry.offset > settled)
+            }
         }
     }
 
     /// The next message that is due to this client.
     fn next_due(&self) -> Option<&Entry> {
-        self.log[self.place as usize..]
-            .iter()
-            .find(|entry| self.is_for(entry))
+        let settled = self
+            .rooms
+            .values()
+            .fold(self.place, |all, &own| all.min(own));
+        let mut rest = self.log[settled as usize..].iter();
+        rest.find(|entry| self.is_due(entry))
+    }
+
+    fn nothing_is_due_up_to(&self, place: u64, said: &Said) {
+        let missed = self.next_due().filter(|entry| entry.offset <= place);
+        let offset = missed.map(|entry| entry.offset);
+        assert!(
+            offset.is_none(),
+            "{} was not given {offset:?} before {said:?}",
+            self.user
+        );
+    }
+
+    fn settle_up_to(&mut self, place: u64) {
+        self.place = self.place.max(place);
+        for own in self.rooms.values_mut() {
+            *own = place.max(*own);
+        }
     }
 
     fn settle(&mut self, said: &Said) {
         match said.kind.as_str() {
-            "connected" => self.place = said.offset(),
-            "joined" | "left" => {
-                let at = said.offset();
-                let missed = self.next_due().filter(|entry| entry.offset <= at);
-                assert!(
-                    missed.is_none(),
-                    "{} was not given a message before {said:?}",
-                    self.user
-                );
-                assert!(self.place <= at, "{said:?} comes behind a later message");
-                self.place = at;
-                let room = said.room_id.clone().expect("a room");
-                if said.kind == "joined" {
-                    self.rooms.insert(room)
-                } else {
-                    self.rooms.remove(&room)
-                };
+            "connected" => self.begin(said),
+            "joined" => self.settle_joined(said),
+            "left" => {
+                self.settle_answer(said);
+                self.rooms.remove(said.room_id.as_deref().expect("a room"));
+            }
+            "error" if said.code.as_deref() == Some("too_many_rooms") => {
+                self.next_join();
+            }
+            "position" => {
+                self.nothing_is_due_up_to(said.offset(), said);
+                self.settle_up_to(said.offset());
+            }
+            "reset" => {
+                self.settle_up_to(said.offset());
+                (self.pending, self.was_reset) = (0, true);
+                self.last_waiting = 0;
             }
             _ if said.is_message() => self.settle_message(said),
             _ => {}
         }
     }
 
+    fn begin(&mut self, said: &Said) {
+        let resumed = said.resumed == Some(true);
+        self.place = self.after.filter(|_| resumed).unwrap_or(said.offset());
+        self.pending = said.pending.expect("pending");
+        self.catching_up = self.place < said.offset() || self.pending > 0;
+        assert!(
+            self.place <= said.offset(),
+            "{said:?} resumes what isn't yet"
+        );
+    }
+
+    /// From where a room that is joined now is given; the answers come in the order of the questions.
+    fn next_join(&mut self) -> Option<u64> {
+        if self.query > 0 {
+            self.query -= 1;
+            // The place of a connection that resumed is that of its rooms.
+            return Some(self.place);
+        }
+        self.joins.pop_front().flatten()
+    }
+
+    fn settle_joined(&mut self, said: &Said) {
+        let (at, room) = (said.offset(), said.room_id.clone().expect("a room"));
+        let of_query = self.query > 0;
+        let from = self.next_join();
+        if !of_query {
+            self.settle_answer(said);
+        }
+        match from.filter(|_| said.resumed != Some(false)) {
+            Some(from) => {
+                self.rooms.insert(room, from);
+                self.catching_up |= from < at;
+            }
+            None => _ = self.rooms.entry(room).or_insert(at),
+        }
+    }
+
+    /// An answer has its place: all that stands before it was given, unless the connection is catching up.
+    fn settle_answer(&mut self, said: &Said) {
+        let at = said.offset();
+        if !self.catching_up {
+            self.nothing_is_due_up_to(at, said);
+            assert!(self.place <= at, "{said:?} comes behind a later message");
+            self.settle_up_to(at);
+        }
+    }
+
     fn settle_message(&mut self, said: &Said) {
-        let due = self
-            .next_due()
-            .unwrap_or_else(|| panic!("nothing was due, but {said:?}"));
+        let offset = said.offset();
+        let entry = &self.log[offset as usize - 1];
+        assert_eq!(entry.offset, offset);
+        if said.kind == "user" && offset <= self.place {
+            self.settle_waiting(said, entry);
+        } else if offset <= self.place {
+            self.settle_in_room(said, entry);
+        } else {
+            let due = self.next_due();
+            let due = due.unwrap_or_else(|| panic!("nothing was due, but {said:?}"));
+            assert_eq!(offset, due.offset, "{} was given {said:?}", self.user);
+            self.settle_up_to(offset);
+        }
+        if said.kind == "user" {
+            self.pending = self.pending.saturating_sub(1);
+        }
+        is_as_published(said, entry);
+    }
+
+    /// A message of a room that was joined later than the rest: each such room comes in its own order.
+    fn settle_in_room(&mut self, said: &Said, entry: &Entry) {
+        let room = said.room_id.as_deref().unwrap_or_default();
+        let settled = *self.rooms.get(room).unwrap_or(&self.place);
+        let is_next = |one: &&Entry| matches!(&one.target, Target::Room(of) if of.as_str() == room);
+        let next = self.log[settled as usize..].iter().find(is_next);
         assert_eq!(
-            said.offset(),
-            due.offset,
+            next.map(|next| next.offset),
+            Some(entry.offset),
             "{} was given {said:?}",
             self.user
         );
-        let (kind, room) = match &due.target {
-            Target::Everybody => ("broadcast", None),
-            Target::Users(_) => ("user", None),
-            Target::Room(room) => ("room", Some(room.as_str())),
-        };
-        assert_eq!((said.kind.as_str(), said.room_id.as_deref()), (kind, room));
-        assert_eq!(said.data(), due.data);
-        assert_eq!(said.from.as_deref(), Some(due.from.as_str()));
-        assert_eq!(said.id.as_deref(), Some(due.id.as_str()));
-        self.place = due.offset;
+        self.rooms.insert(room.to_owned(), entry.offset);
     }
+
+    /// A message from the queue that stands before the place from which on the log is given.
+    fn settle_waiting(&mut self, said: &Said, entry: &Entry) {
+        let (user, offset) = (&self.user, entry.offset);
+        assert!(entry.is_to(user), "{user} was given {said:?}");
+        assert!(
+            self.pending > 0 || self.was_reset,
+            "{user} was given more than waited: {said:?}"
+        );
+        assert!(
+            self.last_waiting < offset,
+            "{user} was given {offset} behind {}",
+            self.last_waiting
+        );
+        self.last_waiting = offset;
+    }
+}
+
+fn is_as_published(said: &Said, entry: &Entry) {
+    let (kind, room) = match &entry.target {
+        Target::Everybody => ("broadcast", None),
+        Target::Users(_) => ("user", None),
+        Target::Room(room) => ("room", Some(room.as_str())),
+    };
+    assert_eq!((said.kind.as_str(), said.room_id.as_deref()), (kind, room));
+    assert_eq!(said.data(), entry.data);
+    assert_eq!(said.from.as_deref(), Some(entry.from.as_str()));
+    assert_eq!(said.id.as_deref(), Some(entry.id.as_str()));
 }
 
 /// Holds what a client was told against the log: each message that was due came once and in order, up to some place; for
 /// one that is still there that place is the end. Answers the rooms it is in.
 pub(crate) fn hold(log: &[Entry], client: &Client) -> BTreeSet<String> {
     client.with_all(|all| {
-        let user = client.user();
         let mut account = Account {
             log,
-            user,
+            user: client.user(),
+            after: client.came_after(),
             place: 0,
-            rooms: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+            query: client.rooms_in_query(),
+            joins: client.asked_to_join().into(),
+            catching_up: false,
+            pending: 0,
+            was_reset: false,
+            last_waiting: 0,
         };
         all.iter().for_each(|said| account.settle(said));
         if client.is_connected() && client.reads() {
-            let missed = account.next_due();
+            let missed = account.next_due().map(|entry| entry.offset);
             assert!(
                 missed.is_none(),
-                "{} was not given all: {:?}",
+                "{} was not given {missed:?}: {:?}",
                 account.user,
                 all.last()
             );
+            assert_eq!(
+                account.pending, 0,
+                "{} was not given what waited",
+                account.user
+            );
         }
-        account.rooms
+        account.rooms.into_keys().collect()
     })
 }
 

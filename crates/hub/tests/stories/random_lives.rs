@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use wshub_engine::EngineState;
 use wshub_hub::{Limits, shard_of};
 use wshub_protocol::CloseCode;
 
@@ -38,6 +39,9 @@ impl Life {
         };
         let world = World::with_seed(seed).shards(shards);
         let world = if gentle { world } else { world.limits(rough) };
+        // A short log, that overtakes who catches up; short queues, that lose the oldest.
+        let world = world.log_of([1 << 26, 20_000][seed as usize / 5 % 2]);
+        let world = world.queues(|queues| queues.messages = [100, 3][seed as usize / 7 % 2]);
         Self {
             world,
             shards,
@@ -54,7 +58,7 @@ impl Life {
 
     fn live(&mut self) {
         for _ in 0..STEPS {
-            match self.world.chance(if self.gentle { 70 } else { 80 }) {
+            match self.world.chance(if self.gentle { 76 } else { 86 }) {
                 0..6 => self.somebody_comes(),
                 6..10 => self.world.turn(),
                 10..20 => self.somebody_publishes_by_http(),
@@ -90,12 +94,30 @@ impl Life {
             "permessage-deflate",
             "permessage-deflate; server_max_window_bits=10",
         ];
-        self.clients.push(
-            visitor
-                .with_buffer(buffer)
-                .offering(self.pick(&offers))
-                .comes(),
-        );
+        let mut visitor = visitor.with_buffer(buffer).offering(self.pick(&offers));
+        if !self.clients.is_empty() && self.world.chance(2) == 0 {
+            let before = self.pick(&self.clients);
+            // Whoever it was goes on under its own name, with the place it keeps.
+            visitor = self.world.visitor(&before.user()).with_buffer(buffer);
+            visitor = visitor.resuming(&before);
+        }
+        if self.world.chance(2) == 0 {
+            visitor = visitor.in_rooms(self.pick(&["news", "chat,dogs", "news,chat,cats"]));
+        }
+        if self.world.chance(4) == 0 {
+            visitor = visitor.that_acknowledges();
+        }
+        self.clients.push(visitor.comes());
+    }
+
+    /// Acknowledges what it was given last, or joins a room and wants what was said there since.
+    fn catches_up(&self, client: &Client) {
+        let cursors = client.each("user", |said| said.cursor.clone().unwrap_or_default());
+        match self.world.chance(3) {
+            0 => client.joins_after(self.pick(&ROOMS), &client.place()),
+            1 if !cursors.is_empty() => client.acknowledges(&self.pick(&cursors)),
+            _ => client.acknowledges(cursors.last().map_or("", |cursor| cursor)),
+        }
     }
 
     /// A text that no other message has; now and then one that is worth compressing.
@@ -137,9 +159,10 @@ impl Life {
             )),
             66 => client.sends("no JSON"),
             67..70 => self.pick(&[Client::closes_normally, Client::hangs_up])(client),
-            70..74 => client.stops_reading(),
-            74..78 => client.reads_on(),
-            78 => client.sends_frame(TEXT, &[b' '; 9000]),
+            70..76 => self.catches_up(client),
+            76..80 => client.stops_reading(),
+            80..84 => client.reads_on(),
+            84 => client.sends_frame(TEXT, &[b' '; 9000]),
             _ => self.pick(&[Client::vanishes, Client::breaks_the_rules])(client),
         }
     }
@@ -251,6 +274,44 @@ impl Life {
         }
     }
 
+    /// What a message to users is for: each of them has heard it on some connection, or it is counted as lost.
+    fn check_queues(&mut self) {
+        for user in USERS {
+            // Whoever was never there comes once; a device that answers its pings empties the queue for all.
+            self.clients.push(self.world.connect(user));
+        }
+        self.world.advance(secs(3));
+        let heard: BTreeSet<_> = self
+            .clients
+            .iter()
+            .flat_map(|client| client.each("user", |said| (client.user(), said.offset())))
+            .collect();
+        let (sent, unheard) = self.world.with_log(|log| {
+            let to = |user: &str| {
+                let theirs = log.iter().filter(|entry| entry.is_to(user));
+                let theirs = theirs.map(|entry| (user.to_owned(), entry.offset));
+                theirs.collect::<Vec<_>>()
+            };
+            let sent: Vec<_> = USERS.into_iter().flat_map(to).collect();
+            let unheard = sent.iter().filter(|one| !heard.contains(one)).count() as u64;
+            (sent.len() as u64, unheard)
+        });
+        let EngineState { fates, queued, .. } = self.world.engine();
+        let to_nobody = fates.pushed - sent;
+        let gone = fates.received + fates.expired + fates.pushed_out + fates.total_full;
+        assert_eq!(fates.pushed, gone + queued.0, "{fates:?}");
+        let lost = fates.pushed_out + fates.expired;
+        assert!(
+            unheard <= lost,
+            "{unheard} were never heard, {lost} are counted"
+        );
+        assert!(
+            queued.0 <= to_nobody,
+            "{} wait for somebody who is there",
+            queued.0
+        );
+    }
+
     /// All go, and nothing of them is left.
     fn end(self) {
         for client in self.clients.iter().filter(|client| client.is_connected()) {
@@ -278,6 +339,8 @@ impl Life {
             sum(|shard| shard.partial_bytes.get()),
         ];
         assert_eq!(left, [0; 5]);
+        // What waits for nobody expires.
+        self.world.advance(secs(30 * 60));
         assert_eq!(
             self.world.messages_alive(),
             0,
@@ -298,6 +361,7 @@ fn every_random_life_agrees_with_the_ledger() {
             life.live();
             life.calm_down();
             life.check();
+            life.check_queues();
             life.end();
         });
     }

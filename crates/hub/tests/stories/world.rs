@@ -12,6 +12,9 @@ pub(crate) mod wire;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use wshub_engine::{Engine, EngineState};
+use wshub_hub::counters::LedgerCounts;
+use wshub_hub::queues::QueueLimits;
 use wshub_hub::{Counters, Limits, Mode, Publication};
 use wshub_protocol::client_message::{Publish, Target, parse_publish};
 use wshub_protocol::extensions::accept_deflate;
@@ -47,6 +50,13 @@ impl World {
             limits: Limits::default(),
             mode: Mode::Hub,
             inbox_bytes: 256 * 1024 * 1024,
+            log_bytes: 64 * 1024 * 1024,
+            queues: QueueLimits {
+                messages: 100,
+                ttl_ms: secs(30 * 60),
+                user_bytes: 1024 * 1024,
+                total_bytes: 64 * 1024 * 1024,
+            },
         };
         Self {
             turns: Rc::new(RefCell::new(Turns::new(seed, plan))),
@@ -64,6 +74,14 @@ impl World {
 
     pub(crate) fn inboxes_of(self, bytes: usize) -> Self {
         self.planned(|plan| plan.inbox_bytes = bytes)
+    }
+
+    pub(crate) fn log_of(self, bytes: usize) -> Self {
+        self.planned(|plan| plan.log_bytes = bytes)
+    }
+
+    pub(crate) fn queues(self, change: impl FnOnce(&mut QueueLimits)) -> Self {
+        self.planned(|plan| change(&mut plan.queues))
     }
 
     pub(crate) fn that_echoes(self) -> Self {
@@ -196,6 +214,18 @@ impl World {
         self.settled();
     }
 
+    /// What the engine holds and has counted.
+    pub(crate) fn engine(&self) -> EngineState {
+        self.turns.borrow().node.engine.state()
+    }
+
+    /// What the ledgers of all shards say together.
+    pub(crate) fn ledger(&self) -> LedgerCounts {
+        let turns = self.turns.borrow();
+        let shards = turns.node.counters.iter().map(|shard| shard.ledger.read());
+        shards.fold(LedgerCounts::default(), LedgerCounts::and)
+    }
+
     /// Messages that the log says it took.
     pub(crate) fn accepted(&self) -> u64 {
         self.turns.borrow().node.lock().accepted().iter().sum()
@@ -308,6 +338,25 @@ impl Visitor {
     /// Names rooms in the query.
     pub(crate) fn in_rooms(mut self, rooms: &str) -> Self {
         rooms.clone_into(&mut self.peer.rooms);
+        self
+    }
+
+    /// Hands in a session's label and the places it has seen.
+    pub(crate) fn handing_in(mut self, session: &str, after: &str) -> Self {
+        session.clone_into(&mut self.peer.session);
+        after.clone_into(&mut self.peer.after);
+        self
+    }
+
+    /// Goes on where another connection was.
+    pub(crate) fn resuming(self, client: &Client) -> Self {
+        let (session, after) = (client.session(), client.place());
+        self.handing_in(&session, &after)
+    }
+
+    /// Acknowledges `user` messages itself.
+    pub(crate) fn that_acknowledges(mut self) -> Self {
+        self.peer.acks = true;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use wshub_protocol::frame::Opcode;
 
-use super::peer::{Peer, Said};
+use super::peer::{Peer, Said, offset_of};
 use super::turns::Turns;
 use super::{World, quoted, wire};
 
@@ -69,6 +69,7 @@ impl Client {
     }
 
     pub(crate) fn joins(&self, room: &str) {
+        self.with(|turns, at| turns.peers[at].joins.push(None));
         self.sends(&format!(r#"{{"type":"join","room_id":{}}}"#, quoted(room)));
     }
 
@@ -80,6 +81,66 @@ impl Client {
 
     pub(crate) fn leaves(&self, room: &str) {
         self.sends(&format!(r#"{{"type":"leave","room_id":{}}}"#, quoted(room)));
+    }
+
+    /// Joins, and wants what was said there behind this cursor.
+    pub(crate) fn joins_after(&self, room: &str, after: &str) {
+        let place = after.starts_with("1.").then(|| offset_of(after));
+        self.with(|turns, at| turns.peers[at].joins.push(place));
+        let (room, after) = (quoted(room), quoted(after));
+        self.sends(&format!(
+            r#"{{"type":"join","room_id":{room},"after":{after}}}"#
+        ));
+    }
+
+    /// Acknowledges all `user` messages up to this cursor.
+    pub(crate) fn acknowledges(&self, cursor: &str) {
+        self.sends(&format!(r#"{{"type":"ack","cursor":{}}}"#, quoted(cursor)));
+    }
+
+    /// A new connection that goes on where this one was.
+    pub(crate) fn comes_back(&self) -> Self {
+        self.world.visitor(&self.user()).resuming(self).comes()
+    }
+
+    /// The label of its session.
+    pub(crate) fn session(&self) -> String {
+        let labels = self.each("connected", |said| said.session_id.clone());
+        labels.into_iter().flatten().next().unwrap_or_default()
+    }
+
+    /// The newest place that it keeps.
+    pub(crate) fn place(&self) -> String {
+        self.look(|peer| peer.place.clone().unwrap_or_default())
+    }
+
+    /// The place it handed in, where that reads as one.
+    pub(crate) fn came_after(&self) -> Option<u64> {
+        self.look(|peer| peer.after.starts_with("1.").then(|| offset_of(&peer.after)))
+    }
+
+    /// How many rooms it named in its query.
+    pub(crate) fn rooms_in_query(&self) -> usize {
+        self.look(|peer| {
+            let rooms = peer.rooms.split(',');
+            rooms.filter(|room| !room.is_empty()).count()
+        })
+    }
+
+    /// The places behind which it asked to be given a room, one for each join it sent.
+    pub(crate) fn asked_to_join(&self) -> Vec<Option<u64>> {
+        self.look(|peer| peer.joins.clone())
+    }
+
+    /// What `connected` said of a resume: whether it is one, how many wait, how many were missed.
+    pub(crate) fn found(&self) -> (bool, u64, u64) {
+        let found = self.each("connected", |said| {
+            (said.resumed, said.pending, said.missed)
+        });
+        match found[..] {
+            [(Some(resumed), Some(pending), Some(missed))] => (resumed, pending, missed),
+            ref other => panic!("connected said {other:?}"),
+        }
     }
 
     /// Says good-bye.

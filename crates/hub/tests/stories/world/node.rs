@@ -10,11 +10,13 @@ use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::WRITE_BYTES_PER_TURN;
 use wshub_hub::message::Asked;
+use wshub_hub::queues::QueueLimits;
+use wshub_hub::session::SessionKey;
 use wshub_hub::shard::Wrote;
 use wshub_hub::tail::TailConfig;
 use wshub_hub::{
     Arrival, Counters, Effect, Item, Limits, Mode, Now, Outcome, Post, Publication, Shard, Tail,
-    Token,
+    Token, shard_of,
 };
 use wshub_protocol::Epoch;
 use wshub_protocol::client_message::Target;
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) mode: Mode,
     pub(crate) inbox_bytes: usize,
+    pub(crate) log_bytes: usize,
+    pub(crate) queues: QueueLimits,
 }
 
 /// A message that the log took: the ledger against which everything heard is held.
@@ -41,6 +45,16 @@ pub(crate) struct Entry {
     pub(crate) from: String,
     pub(crate) id: String,
     pub(crate) data: String,
+}
+
+impl Entry {
+    /// Whether it is a message to this user.
+    pub(crate) fn is_to(&self, user: &str) -> bool {
+        let Target::Users(users) = &self.target else {
+            return false;
+        };
+        users.iter().any(|one| one.as_str() == user)
+    }
 }
 
 pub(crate) struct Node {
@@ -53,7 +67,8 @@ pub(crate) struct Node {
     pub(crate) log: Vec<Entry>,
     /// Links in the order in which they were written to.
     pub(crate) writes: Vec<usize>,
-    engine: Memory<Socket, Inboxes>,
+    pub(crate) sessions: SessionKey,
+    pub(crate) engine: Memory<Socket, Inboxes>,
 }
 
 impl Node {
@@ -65,11 +80,7 @@ impl Node {
             },
             shards: plan.shards,
             retention_ms: RETENTION_MS,
-            bytes: 64 * 1024 * 1024,
-            dedupe: DedupeLimits {
-                window_ms: 300_000,
-                bytes: 64 * 1024 * 1024,
-            },
+            bytes: plan.log_bytes,
             seed,
         })));
         let inboxes = Arc::new(Inboxes::new(plan.shards, plan.inbox_bytes));
@@ -87,7 +98,17 @@ impl Node {
         Self {
             shards: counters.iter().map(shard).collect(),
             effects: counters.iter().map(|_| VecDeque::new()).collect(),
-            engine: Memory::new(Arc::clone(&tail), Arc::clone(&inboxes)),
+            engine: Memory::new(
+                Arc::clone(&tail),
+                Arc::clone(&inboxes),
+                DedupeLimits {
+                    window_ms: 300_000,
+                    bytes: 64 * 1024 * 1024,
+                },
+                plan.queues,
+                seed,
+            ),
+            sessions: SessionKey::new([seed as u8; 16]),
             counters,
             tail,
             inboxes,
@@ -101,7 +122,15 @@ impl Node {
     }
 
     pub(crate) fn admit(&self, arrival: Arrival<Socket>) {
-        self.lock().connect(Box::new(arrival), &*self.inboxes);
+        let user = arrival.user.as_ref();
+        let shard = user.map_or(0, |user| shard_of(user.as_str(), self.shards.len()));
+        self.inboxes.post(shard, Item::Connect(Box::new(arrival)));
+    }
+
+    /// Lets go of what is too old, as is done once a second.
+    pub(crate) fn sweep(&self, now: Now) {
+        self.lock().trim(now);
+        self.engine.sweep(now);
     }
 
     /// Every shard is told to stop, whatever waits in its inbox.
@@ -145,7 +174,7 @@ impl Node {
         rng: &mut Rng,
     ) {
         let arriving = match &item {
-            Item::Connect(arrival, _) => Some(arrival.socket.0),
+            Item::Connect(arrival) => Some(arrival.socket.0),
             _ => None,
         };
         let token = self.shards[shard].take(now, item);
@@ -187,7 +216,7 @@ impl Node {
     }
 
     pub(crate) fn write_next(&mut self, now: Now, shard: usize, links: &mut [Link], rng: &mut Rng) {
-        if let Some(token) = self.shards[shard].next_to_write() {
+        if let Some(token) = self.shards[shard].next_to_write(now) {
             self.write(now, shard, token, links, rng);
         }
         self.collect(shard);
@@ -228,15 +257,24 @@ impl Node {
                 continue;
             }
             self.publish_for(now, shard, &mut batch, &mut publishers);
-            self.act_on(shard, effect, links);
+            self.act_on(now, shard, effect, links);
         }
         self.publish_for(now, shard, &mut batch, &mut publishers);
     }
 
-    fn act_on(&mut self, shard: usize, effect: Effect<Socket>, links: &mut [Link]) {
+    fn act_on(&mut self, now: Now, shard: usize, effect: Effect<Socket>, links: &mut [Link]) {
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
-            Effect::Join(token, room) => self.lock().join(shard, token, room, &*self.inboxes),
+            Effect::Enter(token, wanted) => self.engine.enter(now, shard, token, *wanted),
+            Effect::CatchUp(token, behind) => {
+                self.lock().catch_up(shard, token, &behind, &*self.inboxes);
+            }
+            Effect::Receive(receipts) => self.engine.receive(&receipts),
+            Effect::End => self.lock().tell_end(shard, &*self.inboxes),
+            Effect::Join(token, room, after) => {
+                self.lock()
+                    .join(shard, token, room, after.as_ref(), &*self.inboxes);
+            }
             Effect::Leave(token, room) => self.lock().leave(shard, token, room, &*self.inboxes),
             Effect::Forget(room) => self.lock().forget(shard, &room),
             Effect::HalfClose(token) => {

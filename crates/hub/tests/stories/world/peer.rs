@@ -23,6 +23,9 @@ pub(crate) struct Said {
     pub(crate) session_id: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) resumed: Option<bool>,
+    pub(crate) pending: Option<u64>,
+    pub(crate) missed: Option<u64>,
+    pub(crate) dropped: Option<u64>,
     pub(crate) duplicate: Option<bool>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) data: Option<Box<RawValue>>,
@@ -33,15 +36,17 @@ fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::
     Box::deserialize(from).map(Some)
 }
 
+pub(crate) fn offset_of(cursor: &str) -> u64 {
+    let offset = cursor.rsplit(':').next();
+    let offset = offset.and_then(|offset| offset.parse().ok());
+    offset.unwrap_or_else(|| panic!("{cursor:?} is no cursor"))
+}
+
 impl Said {
     /// The place in the log that it names.
     pub(crate) fn offset(&self) -> u64 {
-        let cursor = self.cursor.as_deref().unwrap_or_default();
-        let offset = cursor
-            .rsplit(':')
-            .next()
-            .and_then(|offset| offset.parse().ok());
-        offset.unwrap_or_else(|| panic!("{} has no cursor: {cursor:?}", self.kind))
+        let cursor = self.cursor.as_deref();
+        offset_of(cursor.unwrap_or_else(|| panic!("{} has no cursor", self.kind)))
     }
 
     /// Whether somebody said it, rather than the server.
@@ -58,8 +63,16 @@ pub(crate) struct Peer {
     /// Who it says it is; `None` for somebody without identity.
     pub(crate) user: Option<String>,
     pub(crate) deflate: Option<Deflate>,
-    /// What it names as `rooms` in its query.
+    /// What it names as `rooms`, `session_id` and `after` in its query.
     pub(crate) rooms: String,
+    pub(crate) session: String,
+    pub(crate) after: String,
+    /// The places behind which it asked to be given a room, one for each join it sent.
+    pub(crate) joins: Vec<Option<u64>>,
+    /// It acknowledges `user` messages itself.
+    pub(crate) acks: bool,
+    /// The newest place it keeps, as a cursor.
+    pub(crate) place: Option<String>,
     /// Bytes sent together with the upgrade.
     pub(crate) early: Vec<u8>,
     pub(crate) outgoing: VecDeque<u8>,
@@ -93,6 +106,11 @@ impl Peer {
             user,
             deflate: None,
             rooms: String::new(),
+            session: String::new(),
+            after: String::new(),
+            joins: Vec::new(),
+            acks: false,
+            place: None,
             early: Vec::new(),
             outgoing: VecDeque::new(),
             most_at_once: usize::MAX,
@@ -171,9 +189,27 @@ impl Peer {
             return;
         }
         let said = serde_json::from_slice(&payload);
-        self.said.push(
-            said.unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(&payload))),
-        );
+        let said: Said =
+            said.unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(&payload)));
+        self.keep_place(&said);
+        self.said.push(said);
+    }
+
+    /// Keeps the newest place, by the rules of the contract.
+    fn keep_place(&mut self, said: &Said) {
+        let starts_anew = said.kind == "connected" && said.resumed == Some(false);
+        let moves = matches!(said.kind.as_str(), "position" | "gap" | "reset") || said.is_message();
+        if said.kind == "connected" && said.resumed == Some(true) {
+            self.place = Some(self.after.clone());
+        }
+        if starts_anew || said.kind == "reset" {
+            self.place = said.cursor.clone();
+        } else if moves && said.cursor.is_some() {
+            let known = self.place.as_deref().map_or(0, offset_of);
+            if said.offset() > known {
+                self.place = said.cursor.clone();
+            }
+        }
     }
 
     pub(crate) fn send(&mut self, first: u8, payload: &[u8], mask: [u8; 4]) {

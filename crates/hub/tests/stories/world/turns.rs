@@ -57,6 +57,9 @@ impl Drop for Turns {
 /// 2023-11-14: worlds begin late enough for ids made of the time to look like real ones.
 const UNIX_MS: u64 = 1_700_000_000_000;
 
+/// How often the node lets go of what is too old.
+const SWEEP_MS: u64 = 1000;
+
 fn now_at(elapsed_ms: u64) -> Now {
     Now {
         elapsed_ms,
@@ -109,13 +112,18 @@ impl Turns {
                 .shards
                 .iter()
                 .filter_map(|shard| shard.next_deadline_ms());
+            let sweep = self.now_ms - self.now_ms % SWEEP_MS + SWEEP_MS;
             let next = deadlines
                 .chain(self.next_arrival_ms())
+                .chain([sweep])
                 .min()
                 .filter(|&at| at <= until);
             // A deadline may lie before now where nobody was there to wait for.
             let Some(at) = next else { break };
             self.now_ms = self.now_ms.max(at);
+            if self.now_ms.is_multiple_of(SWEEP_MS) {
+                self.node.sweep(self.now());
+            }
         }
         self.now_ms = until;
         while self.round() {}
@@ -254,15 +262,28 @@ impl Turns {
             return;
         };
         let peer = &mut self.peers[at];
+        let user = peer.user.as_deref();
+        let user = user.and_then(|user| UserId::parse(user).ok());
+        let (keys, random) = (self.node.sessions, self.rng.u64(..).to_ne_bytes());
+        let query = Query::parse(&format!(
+            "rooms={}&session_id={}&after={}",
+            peer.rooms, peer.session, peer.after
+        ));
+        let is_theirs =
+            |label: &SessionId| user.as_ref().is_some_and(|user| keys.is_of(user, label));
+        let session = match &user {
+            Some(user) => keys.label(user, random),
+            None => SessionId([0; 16]),
+        };
         self.node.admit(Arrival {
             socket: Socket(at),
-            user: peer
-                .user
-                .as_deref()
-                .and_then(|user| UserId::parse(user).ok()),
-            session: SessionId(self.rng.u128(..).to_ne_bytes()),
+            session,
+            handed: query.session_id.filter(is_theirs),
+            after: query.after,
+            acks: peer.acks,
+            user,
             deflate: peer.deflate,
-            rooms: Query::parse(&format!("rooms={}", peer.rooms)).rooms,
+            rooms: query.rooms,
             answer: b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
             early: std::mem::take(&mut peer.early),
         });

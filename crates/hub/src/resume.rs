@@ -1,0 +1,85 @@
+//! What a connection asks of the log when it comes and while it catches up, and what it is answered.
+
+use std::sync::Arc;
+
+use wshub_protocol::After;
+use wshub_protocol::{Cursor, RoomId, SessionId, UserId};
+
+use crate::message::Message;
+use crate::tail::Room;
+
+/// What a connection wants as it enters.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Who it is.
+    pub user: UserId,
+    /// The label of its session.
+    pub session: SessionId,
+    /// The label it handed in, where that was given to this user.
+    pub handed: Option<SessionId>,
+    /// The newest places it has seen.
+    pub after: Option<After>,
+    /// It acknowledges `user` messages itself: that it has seen a later place is no receipt.
+    pub acks: bool,
+    /// It may be written compressed copies.
+    pub deflates: bool,
+    /// Rooms to join at once; in place of what is no room's id its text.
+    pub rooms: Vec<Result<RoomId, String>>,
+}
+
+/// What a connection finds as it enters.
+#[derive(Debug)]
+pub struct Entrance {
+    /// The log's end at this moment.
+    pub end: Cursor,
+    /// Whether all that it missed follows.
+    pub resumed: bool,
+    /// It was given, or is given by `waiting`, all up to here. What lies between here and the end it has to ask for.
+    pub place: u64,
+    /// Messages from its user's queue that stand at or before `place`, oldest first.
+    pub waiting: Vec<Arc<Message>>,
+    /// Messages of the queue that follow, those of `waiting` and those that it has to ask for.
+    pub pending: usize,
+    /// How many the queue has lost since its user was last told.
+    pub missed: u64,
+    /// The rooms it wanted, in their order.
+    pub rooms: Vec<Result<Arc<Room>, String>>,
+}
+
+/// How far a connection that catches up was given what is for it.
+#[derive(Debug)]
+pub struct Behind {
+    /// Who it is.
+    pub user: UserId,
+    /// It was given all for its user and for everybody up to here.
+    pub place: u64,
+    /// Its rooms, and up to where it was given what was said there.
+    pub rooms: Vec<(Arc<Room>, u64)>,
+}
+
+/// The next part of what a connection has to catch up with.
+#[derive(Debug)]
+pub struct Piece {
+    /// The messages, oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// With them it was given all up to here.
+    pub place: u64,
+    /// Where that leaves it.
+    pub state: PieceState,
+}
+
+/// Where a part of the log leaves whoever asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PieceState {
+    /// There is more.
+    More,
+    /// This was the rest: what comes behind this item is live.
+    End,
+    /// The log has let go of what would have come next.
+    Lost,
+}
+
+/// The most messages of one piece: few enough that the log is held for some microseconds only.
+pub const PIECE_MESSAGES: usize = 64;
+/// A piece of at least this many bytes is enough.
+pub const PIECE_BYTES: usize = 256 * 1024;

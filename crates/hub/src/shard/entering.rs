@@ -1,0 +1,358 @@
+//! How connections come, and how those that missed something catch up: they are given it from the log as their outbox
+//! drains, and only then what is said live. So a backlog is held nowhere twice, and catching up is not being slow.
+
+use std::sync::Arc;
+
+use wshub_protocol::client_message::{Refusal, Target};
+use wshub_protocol::ids::NAME_BYTES;
+use wshub_protocol::server_message::{self, ResetReason};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId};
+
+use super::{Effect, Mode, Shard, Token};
+use crate::connection::{CatchingUp, Connection, NONE, Phase, Stage};
+use crate::frames::Shared;
+use crate::message::{Arrival, Kind, Message};
+use crate::receipts;
+use crate::resume::{Behind, Entrance, Piece, PieceState, Wanted};
+use crate::rooms::Memberships;
+use crate::time::{Now, Tick};
+
+impl<S> Shard<S> {
+    pub(super) fn connect(&mut self, now: Now, arrival: Arrival<S>) -> Token {
+        let Arrival {
+            socket,
+            user,
+            session,
+            handed,
+            after,
+            acks,
+            deflate,
+            rooms,
+            answer,
+            mut early,
+        } = arrival;
+        self.generation = self.generation.wrapping_add(1);
+        let mut connection = Connection::new(socket, self.generation, session, now);
+        (connection.deflate, connection.acks) = (deflate, acks);
+        let index = self.connections.insert(connection) as u32;
+        let token = Token::new(index, self.generation);
+        self.counters.opened.add(1);
+        self.counters.sockets.set(self.connections.len() as u64);
+        self.send(now, index, answer.into());
+        match user {
+            _ if self.stopped => self.close(now, index, CloseCode::GoingAway),
+            _ if self.mode == Mode::Echo => {}
+            None => self.refuse_stranger(now, index),
+            Some(user) => {
+                let wanted = Wanted {
+                    user,
+                    session,
+                    handed,
+                    after,
+                    acks,
+                    deflates: deflate.is_some(),
+                    rooms,
+                };
+                self.ask_to_enter(now, token, wanted);
+            }
+        }
+        self.arm(index);
+        if !early.is_empty() {
+            self.receive(now, token, &mut early);
+        }
+        token
+    }
+
+    /// Makes the connection one of its user's, and asks for what it missed.
+    fn ask_to_enter(&mut self, now: Now, token: Token, mut wanted: Wanted) {
+        let index = token.index();
+        let key = self.users.enter(&wanted.user);
+        if self.users.get(key).connections >= self.limits.connections_per_user {
+            return self.close(now, index, CloseCode::TooManyConnections);
+        }
+        if let Some(handed) = wanted.handed
+            && !self.is_held(key, handed)
+        {
+            wanted.session = handed;
+        }
+        let connection = &mut self.connections[index as usize];
+        let user = self.users.get_mut(key);
+        connection.session = wanted.session;
+        connection.user = key;
+        connection.next_of_user = std::mem::replace(&mut user.first, index);
+        connection.catching_up = Some(CatchingUp::from(0, Stage::Entering).into());
+        user.connections += 1;
+        self.counters.users.set(self.users.len() as u64);
+        for room in wanted.rooms.iter().flatten() {
+            *self.joining.entry_ref(room).or_insert(0) += 1;
+        }
+        self.want(token, wanted);
+    }
+
+    fn want(&mut self, token: Token, wanted: Wanted) {
+        if !self.received.is_empty() {
+            // What a device of the user has just received doesn't wait for this one.
+            let received = std::mem::take(&mut self.received);
+            self.effects.push_back(Effect::Receive(received));
+        }
+        self.effects.push_back(Effect::Enter(token, wanted.into()));
+    }
+
+    /// Whether a live connection of the user goes by this label.
+    fn is_held(&self, user: u32, session: SessionId) -> bool {
+        let mut index = self.users.get(user).first;
+        while index != NONE {
+            let connection = &self.connections[index as usize];
+            if connection.session == session {
+                return true;
+            }
+            index = connection.next_of_user;
+        }
+        false
+    }
+
+    /// A connection is in: it is told so, and is given what waits for it. One that was in before has lost its place.
+    pub(super) fn entered(&mut self, now: Now, token: Token, mut entrance: Entrance) {
+        for room in entrance.rooms.iter().flatten() {
+            self.join_came_back(&room.id);
+        }
+        self.end = Some(entrance.end);
+        if !self.is_open(token) {
+            for room in entrance.rooms.iter().flatten() {
+                self.forget_if_unused(&room.id);
+            }
+            return;
+        }
+        let index = token.index();
+        let at_end = entrance.place == entrance.end.offset.major;
+        let connection = &mut self.connections[index as usize];
+        let greeted = std::mem::replace(&mut connection.greeted, true);
+        connection.told = entrance.place;
+        connection.told_at = now.tick();
+        let mut catching_up = CatchingUp::from(entrance.place, Stage::Ready);
+        catching_up.waiting = std::mem::take(&mut entrance.waiting).into();
+        if let Some(account) = self.accounts.get(connection.receipts) {
+            let is_new = |message: &Arc<Message>| !account.has(message.place());
+            catching_up.waiting.retain(is_new);
+        }
+        connection.catching_up = Some(catching_up.into());
+        self.json.clear();
+        if greeted {
+            server_message::write_reset(&mut self.json, ResetReason::NodeBehind, &entrance.end);
+            self.send_json(now, index);
+        } else {
+            self.say_connected(now, index, &entrance);
+        }
+        for room in entrance.rooms {
+            // To say so much may have been too much for the connection.
+            match room {
+                Ok(room) if self.is_open(token) => {
+                    self.join_room(now, index, &room, entrance.end, None);
+                }
+                Ok(room) => self.forget_if_unused(&room.id),
+                Err(text) if self.is_open(token) => self.refuse_room_name(now, index, text),
+                Err(_) => {}
+            }
+        }
+        self.feed(now, index, at_end);
+        self.arm(index);
+    }
+
+    fn say_connected(&mut self, now: Now, index: u32, entrance: &Entrance) {
+        let connection = &self.connections[index as usize];
+        let connected = server_message::Connected {
+            session_id: &connection.session.text(),
+            user_id: self.users.get(connection.user).id.as_str(),
+            timestamp: now.unix_seconds(),
+            node: &self.node,
+            cursor: &entrance.end.to_string(),
+            resumed: entrance.resumed,
+            pending: entrance.pending as u32,
+            missed: entrance.missed,
+        };
+        connected.write(&mut self.json);
+        self.counters.clients.add(1);
+        self.send_json(now, index);
+    }
+
+    fn refuse_room_name(&mut self, now: Now, index: u32, mut text: String) {
+        text.truncate(text.floor_char_boundary(NAME_BYTES));
+        let sentence = "a room in the query has 1 to 128 bytes and no control characters";
+        let mut refusal = Refusal::new(ErrorCode::InvalidMessage, sentence);
+        refusal.room_id = Some(text);
+        self.tell_refusal(now, index, &refusal);
+    }
+
+    /// Has a connection catch up with a room from a place of its own, and only then with what is live.
+    pub(super) fn catch_up_with(
+        &mut self,
+        now: Now,
+        index: u32,
+        (room, id): (u32, &RoomId),
+        place: u64,
+        end: Cursor,
+    ) {
+        let connection = &mut self.connections[index as usize];
+        connection.live = false;
+        let catching_up = connection
+            .catching_up
+            .get_or_insert_with(|| CatchingUp::from(end.offset.major, Stage::Ready).into());
+        catching_up.set_room(room, id, place);
+        self.feed(now, index, false);
+    }
+
+    /// Takes the next part of what a connection catches up with.
+    pub(super) fn caught_up(&mut self, now: Now, token: Token, piece: Piece) {
+        let index = token.index();
+        let Some(connection) = self
+            .connections
+            .get_mut(index as usize)
+            .filter(|connection| connection.generation == token.generation())
+        else {
+            return;
+        };
+        let Some(catching_up) = connection.catching_up.as_mut() else {
+            return;
+        };
+        if piece.state == PieceState::Lost {
+            return self.enter_anew(token);
+        }
+        // It may have joined rooms since it asked: what stands behind their places comes with them, in order. It may
+        // have left others, and even come back.
+        let unasked = catching_up.unasked();
+        let place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
+        let at_end = piece.state == PieceState::End && unasked.is_empty();
+        let rooms = &self.rooms;
+        let is_due = |message: &Arc<Message>| match &message.target {
+            _ if message.place() > place => false,
+            Target::Room(room) => rooms.find(room.as_str()).is_some_and(|key| {
+                rooms.contains(key, index) && unasked.iter().all(|(own, _)| *own != key)
+            }),
+            Target::Everybody | Target::Users(_) => true,
+        };
+        let due: Vec<_> = piece.messages.into_iter().filter(is_due).collect();
+        catching_up.waiting.extend(due);
+        catching_up.advance(place);
+        self.feed(now, index, at_end);
+    }
+
+    /// The log has let go of what a connection hadn't got yet: it goes on from the end, with what its queue still holds.
+    fn enter_anew(&mut self, token: Token) {
+        let connection = &mut self.connections[token.index() as usize];
+        connection.catching_up = Some(CatchingUp::from(0, Stage::Entering).into());
+        let wanted = Wanted {
+            user: self.users.get(connection.user).id.clone(),
+            session: connection.session,
+            handed: None,
+            after: None,
+            acks: connection.acks,
+            deflates: connection.deflate.is_some(),
+            rooms: Vec::new(),
+        };
+        self.want(token, wanted);
+    }
+
+    /// Gives a connection that catches up as much as its outbox has room for, and asks for more when that is done.
+    /// `at_end` says that nothing stands behind it in the log: given all, it is live.
+    pub(super) fn feed(&mut self, now: Now, index: u32, at_end: bool) {
+        loop {
+            let connection = &mut self.connections[index as usize];
+            let Some(catching_up) = &mut connection.catching_up else {
+                return;
+            };
+            let Some(message) = catching_up.waiting.front() else {
+                break;
+            };
+            let bytes = message.frame.plain().len();
+            if !self.outgoing.has_room_for(connection, bytes) {
+                return;
+            }
+            let next = connection.catching_up.as_mut();
+            if let Some(message) = next.and_then(|next| next.waiting.pop_front()) {
+                self.give(now, index, message);
+            }
+        }
+        let connection = &mut self.connections[index as usize];
+        let Some(catching_up) = &mut connection.catching_up else {
+            return;
+        };
+        if at_end && catching_up.rooms.is_empty() {
+            connection.catching_up = None;
+            connection.live = true;
+        } else if catching_up.stage == Stage::Ready && self.outgoing.has_room_for(connection, 0) {
+            self.ask_for_more(index);
+        }
+    }
+
+    fn ask_for_more(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        let token = Token::new(index, connection.generation);
+        let Some(catching_up) = &mut connection.catching_up else {
+            return;
+        };
+        let rooms = self.rooms.of(&connection.rooms);
+        let behind = Behind {
+            user: self.users.get(connection.user).id.clone(),
+            place: catching_up.place,
+            rooms: rooms
+                .map(|(key, room)| (Arc::clone(room), catching_up.place_in(key)))
+                .collect(),
+        };
+        catching_up.stage = Stage::Asked(catching_up.rooms.len());
+        self.effects
+            .push_back(Effect::CatchUp(token, behind.into()));
+    }
+
+    /// Queues a message to one connection.
+    fn give(&mut self, now: Now, index: u32, message: Arc<Message>) {
+        let place = message.place();
+        let kind = Kind::of(&message.target);
+        let key = self.outgoing.hold(Shared::Message(Arc::clone(&message)));
+        let connection = &mut self.connections[index as usize];
+        let queued = self
+            .outgoing
+            .queue_message(now, index, connection, key, &message);
+        self.outgoing.release(key);
+        self.count_out(kind, 1, u64::from(queued));
+        if queued && kind == Kind::User {
+            self.note_given(index, place);
+        }
+        self.evict_slow(now);
+    }
+}
+
+impl<S> Connection<S> {
+    fn new(socket: S, generation: u32, session: SessionId, now: Now) -> Self {
+        Self {
+            socket,
+            generation,
+            user: NONE,
+            next_of_user: NONE,
+            session,
+            deflate: None,
+            phase: Phase::Open,
+            live: false,
+            greeted: false,
+            acks: false,
+            catching_up: None,
+            told: 0,
+            told_at: now.tick(),
+            receipts: receipts::NONE,
+            asked: Tick::default(),
+            closed_with: None,
+            blocked: false,
+            ping_owed: false,
+            queued: false,
+            half_closed: false,
+            reader: Default::default(),
+            held_bytes: 0,
+            outbox: Default::default(),
+            rooms: Memberships::default(),
+            heard: now.tick(),
+            pinged: now.tick(),
+            progress: now.tick(),
+            until: now.tick(),
+            written_ms: (now.elapsed_ms as u32).wrapping_sub(u32::MAX / 2),
+        }
+    }
+}
