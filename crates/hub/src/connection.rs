@@ -93,6 +93,8 @@ pub(crate) struct CatchingUp {
     /// Rooms that were given up to another place, by key: those of the first `asked` stand in the question under way.
     pub(crate) rooms: Vec<(u32, u64)>,
     pub(crate) stage: Stage,
+    /// What the client sent before it was let in.
+    pub(crate) early: Vec<u8>,
 }
 
 /// What a connection that catches up waits for.
@@ -113,6 +115,7 @@ impl CatchingUp {
             place,
             rooms: Vec::new(),
             stage,
+            early: Vec::new(),
         }
     }
 

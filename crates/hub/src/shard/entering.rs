@@ -130,6 +130,8 @@ impl<S> Shard<S> {
         connection.told = entrance.place;
         connection.told_at = now.tick();
         let mut catching_up = CatchingUp::from(entrance.place, Stage::Ready);
+        let before = connection.catching_up.take();
+        let early = before.map(|before| before.early).unwrap_or_default();
         catching_up.waiting = std::mem::take(&mut entrance.waiting).into();
         if let Some(account) = self.accounts.get(connection.receipts) {
             let is_new = |message: &Arc<Message>| !account.has(message.place());
@@ -156,6 +158,9 @@ impl<S> Shard<S> {
         }
         self.feed(now, index, at_end);
         self.arm(index);
+        if self.is_open(token) {
+            self.hear_early(now, token, early);
+        }
     }
 
     fn say_connected(&mut self, now: Now, index: u32, entrance: &Entrance) {

@@ -6,12 +6,15 @@ use wshub_protocol::reader::{Event, ReadError, Reader};
 use wshub_protocol::{After, CloseCode, RoomId, server_message};
 
 use super::{Effect, Mode, Shard, Token};
-use crate::connection::Phase;
+use crate::connection::{NONE, Phase};
 use crate::message::Publication;
 use crate::time::Now;
 
 /// What an event costs beside the bytes it carries, in bytes that cost as much to handle.
 const EVENT_WORK: usize = 64;
+
+/// What a client may send before it is let in, where a message may not be even so large: what one read brings.
+const EARLY_BYTES: usize = 16 * 1024;
 
 impl<S> Shard<S> {
     /// Takes bytes that a connection's socket gave; they are unmasked in place.
@@ -21,6 +24,9 @@ impl<S> Shard<S> {
         };
         if matches!(connection.phase, Phase::Deaf | Phase::Answered) {
             return;
+        }
+        if connection.user != NONE && !connection.greeted {
+            return self.keep_early(now, token, input);
         }
         let deflate = connection.deflate.is_some();
         let mut reader = std::mem::take(&mut connection.reader);
@@ -43,6 +49,41 @@ impl<S> Shard<S> {
         match failed {
             Some(error) => self.fail(now, token, error),
             None => self.keep_reader(now, token, reader),
+        }
+    }
+
+    /// Keeps what a client sends before it is let in: `connected` is the first that it hears. As much as one message may
+    /// take is kept, and counted with those that are half received.
+    fn keep_early(&mut self, now: Now, token: Token, input: &[u8]) {
+        let most = self.limits.message_bytes;
+        let Some(connection) = self.get_mut(token) else {
+            return;
+        };
+        let Some(catching_up) = &mut connection.catching_up else {
+            return;
+        };
+        if catching_up.early.len() + input.len() > most.max(EARLY_BYTES) {
+            self.close(now, token.index(), CloseCode::TryAgainLater);
+            return self.stop_listening(token.index());
+        }
+        catching_up.early.extend_from_slice(input);
+        connection.held_bytes += input.len();
+        self.partial_bytes += input.len();
+        self.keep_within_partial_bytes(now);
+    }
+
+    /// Hears what a client sent before it was let in.
+    pub(super) fn hear_early(&mut self, now: Now, token: Token, mut early: Vec<u8>) {
+        self.drop_reader(token.index());
+        if !early.is_empty() {
+            self.receive(now, token, &mut early);
+        }
+    }
+
+    fn keep_within_partial_bytes(&mut self, now: Now) {
+        self.counters.partial_bytes.set(self.partial_bytes as u64);
+        while self.partial_bytes > self.limits.partial_bytes {
+            self.drop_largest_partial(now);
         }
     }
 
@@ -74,10 +115,7 @@ impl<S> Shard<S> {
         let before = std::mem::replace(&mut connection.held_bytes, held);
         connection.reader = reader;
         self.partial_bytes = self.partial_bytes + held - before;
-        self.counters.partial_bytes.set(self.partial_bytes as u64);
-        while self.partial_bytes > self.limits.partial_bytes {
-            self.drop_largest_partial(now);
-        }
+        self.keep_within_partial_bytes(now);
     }
 
     /// Closes the connection that holds most: whoever sends a small message in two pieces is not to pay for those who
