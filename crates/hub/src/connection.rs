@@ -29,6 +29,17 @@ pub(crate) enum Phase {
     Answered,
 }
 
+/// Where a connection is while its node drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It stays.
+    Not,
+    /// It was told when to leave.
+    Told,
+    /// Its time has come: it is closed when it can be told where the log ends.
+    Due,
+}
+
 /// A connection. `S` is its socket, which the core keeps for the driver and never touches.
 pub(crate) struct Connection<S> {
     pub(crate) socket: S,
@@ -45,6 +56,8 @@ pub(crate) struct Connection<S> {
     pub(crate) live: bool,
     /// It was sent `connected`.
     pub(crate) greeted: bool,
+    /// How far it is with leaving.
+    pub(crate) leaves: Leaves,
     /// It acknowledges `user` messages itself.
     pub(crate) acks: bool,
     /// How far it has caught up, where it isn't live.
@@ -78,7 +91,7 @@ pub(crate) struct Connection<S> {
     pub(crate) pinged: Tick,
     /// When a blocked socket last took something.
     pub(crate) progress: Tick,
-    /// When a closing connection is given up.
+    /// When one that was told to leave is closed, and when a closing one is given up.
     pub(crate) until: Tick,
     /// The low half of the millisecond at which it was last written to.
     pub(crate) written_ms: u32,

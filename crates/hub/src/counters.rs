@@ -48,6 +48,8 @@ pub struct Counters {
     pub closed: [Counter; CloseCode::ALL.len()],
     /// Connections that the peer closed or that broke.
     pub left: Counter,
+    /// Connections that were told to leave by a drain, and did or were closed.
+    pub moved: Counter,
     /// Bytes of half-received messages.
     pub partial_bytes: Counter,
 }

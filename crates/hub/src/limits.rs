@@ -51,6 +51,9 @@ impl Default for Limits {
 /// How long a closing connection may take to say good-bye, in milliseconds: long enough for a slow link's round trip,
 /// short enough that a silent peer soon frees its descriptor.
 pub const CLOSE_MS: u64 = 2_000;
+/// How long a connection that is to leave may wait to be told where the log ends, in milliseconds, before it is closed
+/// without.
+pub const LEAVE_MS: u64 = 1_000;
 /// How long a connection that was too slow may take for its close frame, in milliseconds: it has shown that it doesn't
 /// read, and the contract has it gone within a second.
 pub const EVICT_MS: u64 = 800;

@@ -127,6 +127,7 @@ pub struct Shard<S> {
     partial_bytes: usize,
     work: usize,
     ping: Arc<[u8]>,
+    drains: bool,
     stopped: bool,
     json: Vec<u8>,
 }
@@ -162,6 +163,7 @@ impl<S> Shard<S> {
             partial_bytes: 0,
             work: 0,
             ping: frame::encode(Opcode::Ping, false, b"").into(),
+            drains: false,
             stopped: false,
             json: Vec::new(),
             limits,

@@ -59,25 +59,25 @@ fn upgrade_required() -> Answer {
 }
 
 fn health(node: &Node) -> Answer {
-    let stopping = node.is_stopping();
+    let draining = node.is_draining();
     let mut body = json!({
-        "status": if stopping { "draining" } else { "healthy" },
+        "status": if draining { "draining" } else { "healthy" },
         "timestamp": node.clock.now().unix_seconds(),
         "clients": node.clients(),
         "shards": node.shards.len(),
     });
-    if stopping {
-        body["reason"] = "the node is stopping".into();
+    if draining {
+        body["reason"] = "the node is on its way to its end".into();
     }
     Answer::json(
-        if stopping { 503 } else { 200 },
+        if draining { 503 } else { 200 },
         body.to_string().into_bytes(),
     )
 }
 
 fn ready(node: &Node) -> Answer {
-    if node.is_stopping() {
-        return Answer::overloaded("the node is stopping");
+    if node.is_draining() {
+        return Answer::overloaded("the node is draining, connect to another one");
     }
     Answer::json(200, br#"{"status":"ready"}"#.as_slice())
 }

@@ -21,7 +21,7 @@ use wshub_hub::{Effect, Item, Now, Post, Publication, Shard, Tail, Token};
 use wshub_protocol::CloseCode;
 
 use crate::clock::Clock;
-use crate::inbox::{Inboxes, Posted, WAKER};
+use crate::inbox::{Inboxes, Order, Posted, WAKER};
 
 /// Read at once from one socket, in bytes; the buffer is the shard's, so that an idle connection has none. Small enough
 /// that the smallest frames in it are handled within a millisecond.
@@ -46,9 +46,6 @@ const DEEP_INBOX_ITEMS: usize = 4096;
 const SLICES: usize = 128;
 /// The same where so few frames wait, as they mostly do: the longer list costs more to lay out than to fill.
 const FEW_SLICES: usize = 4;
-/// How long the shard waits for its connections to say good-bye when the node stops, in milliseconds.
-const STOP_MS: u64 = 2_500;
-
 /// A connection's socket, and where it stands with its driver.
 #[derive(Debug)]
 pub struct Socket {
@@ -105,6 +102,7 @@ impl Driver {
             readable: VecDeque::new(),
             items: VecDeque::new(),
             posted: Vec::new(),
+            order: Order::Serve,
             stop_at_ms: None,
             driver: self,
         };
@@ -126,6 +124,8 @@ struct Turns {
     /// Items taken out of the inbox and not yet handled.
     items: VecDeque<Posted>,
     posted: Vec<Posted>,
+    /// The last order that was carried out.
+    order: Order,
     stop_at_ms: Option<u64>,
 }
 
@@ -145,7 +145,7 @@ impl Turns {
             ..
         } = &self.driver;
         let busy = !self.items.is_empty() || !self.readable.is_empty() || shard.has_writes();
-        let timeout = if busy || !inboxes.may_sleep(*number) {
+        let timeout = if busy || !inboxes.may_sleep(*number, self.order) {
             Some(Duration::ZERO)
         } else {
             let deadline = [shard.next_deadline_ms(), self.stop_at_ms]
@@ -176,7 +176,7 @@ impl Turns {
                 self.mark_readable(token, event.is_read_closed() || event.is_error());
             }
         }
-        self.stop_if_told(now);
+        self.obey(now);
         self.driver.shard.expire(now);
         self.empty_inbox(now);
         self.read_some(now);
@@ -199,10 +199,18 @@ impl Turns {
         }
     }
 
-    fn stop_if_told(&mut self, now: Now) {
-        if self.stop_at_ms.is_none() && self.driver.inboxes.is_stopping() {
-            self.stop_at_ms = Some(now.elapsed_ms + STOP_MS);
-            self.driver.shard.stop(now);
+    fn obey(&mut self, now: Now) {
+        let order = self.driver.inboxes.order();
+        if order == std::mem::replace(&mut self.order, order) {
+            return;
+        }
+        match order {
+            Order::Serve => {}
+            Order::Drain(over_ms) => self.driver.shard.drain(now, u64::from(over_ms)),
+            Order::Stop(within_ms) => {
+                self.stop_at_ms = Some(now.elapsed_ms + u64::from(within_ms));
+                self.driver.shard.stop(now);
+            }
         }
     }
 

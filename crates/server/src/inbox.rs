@@ -24,6 +24,35 @@ const BYTES_PER_WORK: usize = 1024;
 /// What an item takes beside what it points to, in bytes.
 const ITEM_BYTES: usize = 64;
 
+/// What all shards are to do; the later of these ends the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Serve their connections.
+    Serve,
+    /// Have each connection leave, the last after so many milliseconds.
+    Drain(u32),
+    /// Close all connections, and be done after so many milliseconds at most.
+    Stop(u32),
+}
+
+impl Order {
+    fn encoded(self) -> u64 {
+        match self {
+            Self::Serve => 0,
+            Self::Drain(ms) => 1 << 32 | u64::from(ms),
+            Self::Stop(ms) => 2 << 32 | u64::from(ms),
+        }
+    }
+
+    fn decoded(code: u64) -> Self {
+        match code >> 32 {
+            0 => Self::Serve,
+            1 => Self::Drain(code as u32),
+            _ => Self::Stop(code as u32),
+        }
+    }
+}
+
 /// An item as it waits.
 #[derive(Debug)]
 pub struct Posted {
@@ -38,7 +67,7 @@ pub struct Inboxes {
     inboxes: Box<[Inbox]>,
     most_bytes: usize,
     times_full: AtomicU64,
-    stopping: AtomicBool,
+    order: AtomicU64,
 }
 
 struct Inbox {
@@ -74,7 +103,7 @@ impl Inboxes {
             inboxes: shards.map(inbox).collect::<io::Result<_>>()?,
             most_bytes,
             times_full: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            order: AtomicU64::new(Order::Serve.encoded()),
         })
     }
 
@@ -84,16 +113,16 @@ impl Inboxes {
         self.times_full.load(Ordering::Relaxed)
     }
 
-    /// Tells all shards to stop. It overtakes what waits: a node that is behind stops as soon as any other.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+    /// Gives all shards an order. It overtakes what waits: a node that is behind obeys as soon as any other.
+    pub fn give(&self, order: Order) {
+        self.order.store(order.encoded(), Ordering::SeqCst);
         self.inboxes.iter().for_each(Inbox::wake);
     }
 
-    /// Whether the shards are to stop.
+    /// What the shards are to do.
     #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+    pub fn order(&self) -> Order {
+        Order::decoded(self.order.load(Ordering::SeqCst))
     }
 
     /// Takes all that was posted to a shard, in order, by swapping it with the empty `into`.
@@ -108,13 +137,13 @@ impl Inboxes {
         inbox.work.fetch_sub(posted.work, Ordering::Relaxed);
     }
 
-    /// Whether the shard may sleep now: if so, the next post wakes it.
+    /// Whether the shard, that has carried out this order, may sleep now: if so, the next post or order wakes it.
     #[must_use]
-    pub fn may_sleep(&self, shard: usize) -> bool {
+    pub fn may_sleep(&self, shard: usize, carried_out: Order) -> bool {
         let inbox = &self.inboxes[shard];
         // Whoever takes the lock behind this sees the flag; whoever took it before has left an item to be seen.
         inbox.asleep.store(true, Ordering::SeqCst);
-        let may = inbox.lock().is_empty() && !self.is_stopping();
+        let may = inbox.lock().is_empty() && self.order() == carried_out;
         if !may {
             self.awake(shard);
         }

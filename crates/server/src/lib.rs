@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod descriptors;
+pub mod drain;
 pub mod driver;
 pub mod front;
 pub mod inbox;

@@ -1,14 +1,16 @@
 //! The program `wshub`: reads what it is asked for, and does it.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use wshub::cli::{self, Command, Invocation};
+use wshub::drain::Farewell;
 use wshub::{descriptors, logs, run};
 use wshub_hub::Mode;
 
 fn main() -> ExitCode {
     let Invocation { command, log } = cli::parse();
-    let _logs = logs::start(&log);
+    let logs = logs::start(&log);
     let ended = match command {
         Command::Check(text) => {
             print!("{text}");
@@ -17,8 +19,14 @@ fn main() -> ExitCode {
         Command::Serve(config) => run::until_told(config, Mode::Hub, descriptors::raise()),
         Command::Echo(echo) => run::until_told(echo.config, Mode::Echo, descriptors::raise()),
     };
+    // What is said here is the last that is said.
+    drop(logs);
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Farewell { moved, lost }) => {
+            // Where stdout is closed there is nobody to tell.
+            let _ = writeln!(io::stdout(), "wshub: {moved} moved, {lost} lost");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("wshub: {}", logs::one_line(&error.to_string()));
             ExitCode::FAILURE

@@ -40,8 +40,10 @@ pub struct Node {
     pub sessions: SessionKey,
     /// The time.
     pub clock: Clock,
+    /// It is on its way to its end: balancers are to leave it out.
+    pub draining: AtomicBool,
     /// It takes no new connections any more.
-    pub stopping: AtomicBool,
+    pub closed: AtomicBool,
 }
 
 impl Node {
@@ -61,16 +63,10 @@ impl Node {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it takes no new connections any more.
+    /// Whether it is on its way to its end.
     #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Closes all connections with 1001; each shard ends when its last one is gone.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        self.inboxes.stop();
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Whether a page of the request's origin may speak to this node.
@@ -100,7 +96,7 @@ impl Service for Node {
         if !self.may_speak(request) {
             return Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN));
         }
-        if self.is_stopping() {
+        if self.closed.load(Ordering::Relaxed) {
             return Err(Answer::overloaded(
                 "this node is stopping, connect to another one",
             ));

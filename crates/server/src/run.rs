@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::Poll;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
@@ -21,9 +21,11 @@ use wshub_protocol::Epoch;
 use crate::clock::Clock;
 use crate::config::{Config, ListenAddress};
 use crate::descriptors;
+use crate::drain::{self, Farewell};
 use crate::driver::Driver;
 use crate::front::{self, FrontLimits};
 use crate::inbox::Inboxes;
+use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::watch as watching;
 
@@ -36,11 +38,11 @@ const FRONT_THREADS: usize = 2;
 /// the retention where that is less: so the place it knows doesn't age out of the log.
 const POSITION_MS: u64 = 30_000;
 
-/// Runs a node in the foreground until SIGTERM or SIGINT. `descriptors` is how many files the process may open.
+/// Runs a node in the foreground until SIGTERM or SIGINT, and drains it then. `descriptors` is how many files the process may open.
 ///
 /// # Errors
 /// When an address can't be listened on, or the system refuses a thread or a poll.
-pub fn until_told(config: Config, mode: Mode, descriptors: usize) -> io::Result<()> {
+pub fn until_told(config: Config, mode: Mode, descriptors: usize) -> io::Result<Farewell> {
     let runtime = runtime()?;
     runtime.block_on(async {
         let (mut terminate, mut interrupt) = (
@@ -49,13 +51,20 @@ pub fn until_told(config: Config, mode: Mode, descriptors: usize) -> io::Result<
         );
         let running = start(config, mode, descriptors)?;
         running.say_where();
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-        running.stop().await
+        told(&mut terminate, &mut interrupt).await;
+        tracing::info!(
+            clients = running.node.clients(),
+            "draining; a second signal ends at once"
+        );
+        running.drain(told(&mut terminate, &mut interrupt)).await
     })
+}
+
+async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 fn runtime() -> io::Result<Runtime> {
@@ -112,7 +121,8 @@ pub fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Runni
         engine,
         sessions: SessionKey::new(fastrand::u128(..).to_ne_bytes()),
         clock,
-        stopping: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
         config,
     });
     let shards = start_shards(&node, polls)?;
@@ -177,11 +187,11 @@ impl Running {
         }
     }
 
-    /// Closes all connections and ends.
+    /// Has all clients leave, each at its own moment, and ends; at once when `hurry` is over.
     ///
     /// # Errors
     /// When a part of the node had failed.
-    pub async fn stop(self) -> io::Result<()> {
+    pub async fn drain(self, hurry: impl Future<Output = ()>) -> io::Result<Farewell> {
         let Self {
             node,
             shards,
@@ -190,7 +200,8 @@ impl Running {
             stop_front,
             ..
         } = self;
-        node.stop();
+        let before = Ledger::of(&node);
+        drain::drain(&node, hurry).await;
         stop_front.send_replace(true);
         let fronts_end = front.await;
         let shards_end = tokio::task::spawn_blocking(|| {
@@ -201,7 +212,8 @@ impl Running {
         }
         watch.abort();
         watching::say(&node, &mut Default::default());
-        fronts_end?
+        fronts_end??;
+        Ok(drain::farewell(&node, &before))
     }
 }
 

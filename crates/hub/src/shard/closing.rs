@@ -1,11 +1,11 @@
 //! How connections end: the close handshake, the slow, the silent, and the end of the shard itself.
 
-use wshub_protocol::CloseCode;
 use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::{CloseCode, server_message};
 
-use super::{Effect, Shard};
-use crate::connection::{Connection, NONE, Phase};
-use crate::limits::{CLOSE_MS, EVICT_MS};
+use super::{Effect, Shard, Token};
+use crate::connection::{Connection, Leaves, NONE, Phase};
+use crate::limits::{CLOSE_MS, EVICT_MS, LEAVE_MS};
 use crate::time::Now;
 
 impl<S> Shard<S> {
@@ -24,6 +24,9 @@ impl<S> Shard<S> {
         }
         self.detach(index);
         self.counters.close(code);
+        if code == CloseCode::Draining {
+            self.counters.moved.add(1);
+        }
         let connection = &mut self.connections[index as usize];
         let slow = code == CloseCode::TooSlow;
         if slow {
@@ -53,6 +56,9 @@ impl<S> Shard<S> {
         connection.phase = Phase::Answered;
         if was == Phase::Open {
             self.counters.left.add(1);
+            if connection.leaves != Leaves::Not {
+                self.counters.moved.add(1);
+            }
             let answer = match code {
                 Some(code) => frame::encode_close(code, ""),
                 None => frame::encode(Opcode::Close, false, b""),
@@ -75,6 +81,54 @@ impl<S> Shard<S> {
             .collect();
         for index in all {
             self.close(now, index, CloseCode::GoingAway);
+        }
+    }
+
+    /// Has each connection leave, at moments spread evenly over `over_ms`: it is told when, is served until then, and is
+    /// closed with 1012 just after.
+    pub fn drain(&mut self, now: Now, over_ms: u64) {
+        self.drains = true;
+        let all: Vec<u32> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.greeted)
+            .map(|(index, _)| index as u32)
+            .collect();
+        let each = over_ms as f64 / all.len().max(1) as f64;
+        for (at, index) in all.into_iter().enumerate() {
+            self.send_away(now, index, ((at + 1) as f64 * each) as u64);
+        }
+    }
+
+    /// Tells a connection to come back elsewhere after a while.
+    pub(super) fn send_away(&mut self, now: Now, index: u32, delay_ms: u64) {
+        let connection = &mut self.connections[index as usize];
+        if connection.phase != Phase::Open {
+            return;
+        }
+        connection.leaves = Leaves::Told;
+        connection.until = now.tick().plus_ms(delay_ms);
+        self.json.clear();
+        server_message::write_reconnect(&mut self.json, "draining", delay_ms);
+        self.send_json(now, index);
+        self.arm(index);
+    }
+
+    /// Has a connection whose time to leave has come told how far the log goes, and closed behind that.
+    pub(super) fn check_leaving(&mut self, now: Now, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        if connection.until > now.tick() {
+            return;
+        }
+        match connection.leaves {
+            Leaves::Not => {}
+            Leaves::Told => {
+                connection.leaves = Leaves::Due;
+                connection.until = now.tick().plus_ms(LEAVE_MS);
+                let token = Token::new(index, connection.generation);
+                self.want_end(token);
+            }
+            Leaves::Due => self.close(now, index, CloseCode::Draining),
         }
     }
 

@@ -9,7 +9,7 @@ use wshub_protocol::server_message::{self, ResetReason};
 use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId};
 
 use super::{Effect, Mode, Shard, Token};
-use crate::connection::{CatchingUp, Connection, NONE, Phase, Stage};
+use crate::connection::{CatchingUp, Connection, Leaves, NONE, Phase, Stage};
 use crate::frames::Shared;
 use crate::message::{Arrival, Kind, Message};
 use crate::receipts;
@@ -158,6 +158,9 @@ impl<S> Shard<S> {
         }
         self.feed(now, index, at_end);
         self.arm(index);
+        if self.drains && !greeted {
+            self.send_away(now, index, 0);
+        }
         if self.is_open(token) {
             self.hear_early(now, token, early);
         }
@@ -338,6 +341,7 @@ impl<S> Connection<S> {
             phase: Phase::Open,
             live: false,
             greeted: false,
+            leaves: Leaves::Not,
             acks: false,
             catching_up: None,
             told: 0,

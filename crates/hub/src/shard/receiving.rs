@@ -2,11 +2,11 @@
 //! client that nothing was for it how far the log has moved on.
 
 use wshub_protocol::client_message::Refusal;
-use wshub_protocol::{Cursor, ErrorCode, server_message};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, server_message};
 
 use super::timing::position_deadline;
 use super::{Effect, Shard, Token};
-use crate::connection::Connection;
+use crate::connection::{Connection, Leaves};
 use crate::limits::{LONE_RECEIPT_MS, RECEIPT_MS};
 use crate::receipts;
 use crate::time::{Now, Tick};
@@ -144,18 +144,28 @@ impl<S> Shard<S> {
             return;
         }
         connection.told_at = now.tick();
-        self.to_position
-            .push(Token::new(index, connection.generation));
+        let token = Token::new(index, connection.generation);
+        self.want_end(token);
+    }
+
+    /// Has the log's end asked for, to tell it to a connection: once for all that wait for it.
+    pub(super) fn want_end(&mut self, token: Token) {
+        self.to_position.push(token);
         if self.to_position.len() == 1 {
             self.effects.push_back(Effect::End);
         }
     }
 
-    /// Tells those who wait for it where the log ends.
+    /// Tells those who wait for it where the log ends, and closes those of them whose time to leave has come.
     pub(super) fn tell_positions(&mut self, now: Now, end: Cursor) {
         self.end = Some(end);
         for token in std::mem::take(&mut self.to_position) {
-            if self.is_open(token) {
+            if !self.is_open(token) {
+                continue;
+            }
+            if self.connections[token.index() as usize].leaves == Leaves::Due {
+                self.close(now, token.index(), CloseCode::Draining);
+            } else {
                 self.tell_position(now, token.index());
             }
         }

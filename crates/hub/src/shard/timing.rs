@@ -3,7 +3,7 @@
 use wshub_protocol::CloseCode;
 
 use super::Shard;
-use crate::connection::{Connection, Phase};
+use crate::connection::{Connection, Leaves, Phase};
 use crate::limits::Limits;
 use crate::time::{Now, Tick};
 
@@ -42,6 +42,7 @@ impl<S> Shard<S> {
         } else {
             self.check_receipt(now, index);
             self.check_position(now, index);
+            self.check_leaving(now, index);
         }
         self.arm(index);
     }
@@ -58,11 +59,15 @@ impl<S> Shard<S> {
                     .then(|| write_deadline(connection, &self.limits));
                 let receipt = self.receipt_deadline(connection);
                 let position = position_deadline(connection, &self.limits);
-                [write, receipt, position].into_iter().flatten().fold(
-                    silence_deadline(connection, &self.limits)
-                        .min(ping_deadline(connection, &self.limits)),
-                    Tick::min,
-                )
+                let leaving = (connection.leaves != Leaves::Not).then_some(connection.until);
+                [write, receipt, position, leaving]
+                    .into_iter()
+                    .flatten()
+                    .fold(
+                        silence_deadline(connection, &self.limits)
+                            .min(ping_deadline(connection, &self.limits)),
+                        Tick::min,
+                    )
             }
             _ => connection.until,
         };

@@ -7,6 +7,7 @@ mod bad_input;
 mod closing;
 mod compression;
 mod connecting;
+mod draining;
 mod fairness;
 mod heartbeats;
 mod ledger;

@@ -226,6 +226,16 @@ impl World {
         shards.fold(LedgerCounts::default(), LedgerCounts::and)
     }
 
+    /// The node is told to drain, over so many milliseconds.
+    pub(crate) fn drain(&self, over_ms: u64) {
+        {
+            let mut turns = self.turns.borrow_mut();
+            let now = turns.now();
+            turns.node.drain(now, over_ms);
+        }
+        self.settled();
+    }
+
     /// Messages that the log says it took.
     pub(crate) fn accepted(&self) -> u64 {
         self.turns.borrow().node.lock().accepted().iter().sum()

@@ -141,6 +141,14 @@ impl Node {
         }
     }
 
+    /// Every shard is told to have its connections leave.
+    pub(crate) fn drain(&mut self, now: Now, over_ms: u64) {
+        for shard in 0..self.shards.len() {
+            self.shards[shard].drain(now, over_ms);
+            self.collect(shard);
+        }
+    }
+
     /// Takes what the shard wants done out of it; the order stays.
     pub(crate) fn collect(&mut self, shard: usize) {
         let wanted = std::iter::from_fn(|| self.shards[shard].pop_effect());

@@ -26,6 +26,7 @@ pub(crate) struct Said {
     pub(crate) pending: Option<u64>,
     pub(crate) missed: Option<u64>,
     pub(crate) dropped: Option<u64>,
+    pub(crate) delay_ms: Option<u64>,
     pub(crate) duplicate: Option<bool>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) data: Option<Box<RawValue>>,
