@@ -11,6 +11,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
+use wshub_protocol::{Offset, RoomId};
 
 use crate::message::Message;
 
@@ -26,6 +27,20 @@ pub enum Shared {
     Bytes(Arc<[u8]>),
     /// A ping behind messages to a user.
     Ping([u8; PING_BYTES]),
+    /// Tells one connection that messages are missing here.
+    Gap(Box<Gap>),
+}
+
+/// A frame that stands in place of messages that a connection was too slow for.
+#[derive(Debug)]
+pub struct Gap {
+    pub(crate) bytes: Box<[u8]>,
+    /// The room they were of, or none where they were for everybody.
+    pub(crate) room: Option<RoomId>,
+    /// How many they are.
+    pub(crate) dropped: u64,
+    /// The place of the first.
+    pub(crate) offset: Offset,
 }
 
 /// A ping with a number: its header and eight digits.
@@ -37,6 +52,7 @@ impl Shared {
             Self::Message(message) => message.frame.chosen(deflate),
             Self::Bytes(bytes) => bytes,
             Self::Ping(bytes) => bytes,
+            Self::Gap(gap) => &gap.bytes,
         }
     }
 
@@ -121,11 +137,23 @@ impl Frames {
     /// The bytes of a held frame for a connection with such a compression.
     #[must_use]
     pub fn bytes(&self, key: FrameKey, deflate: Option<Deflate>) -> &[u8] {
+        self.get(key).map_or(&[], |shared| shared.bytes(deflate))
+    }
+
+    /// The message of a held frame, if it is one.
+    pub(crate) fn message(&self, key: FrameKey) -> Option<&Message> {
+        match self.get(key)? {
+            Shared::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get(&self, key: FrameKey) -> Option<&Shared> {
         let stored = match key.0.checked_sub(self.base) {
             Some(at) => self.ring.get(at as usize).and_then(Option::as_ref),
             None => self.parked.get(&key.0),
         };
-        stored.map_or(&[], |stored| stored.shared.bytes(deflate))
+        stored.map(|stored| &stored.shared)
     }
 
     /// Bytes of all that is held, each frame once, uncompressed.

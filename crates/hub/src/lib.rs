@@ -19,6 +19,7 @@ pub mod resume;
 mod rooms;
 pub mod session;
 pub mod shard;
+pub mod slow;
 pub mod tail;
 pub mod time;
 mod timers;

@@ -1,5 +1,7 @@
 //! Every limit of the core, named with its unit. What reaches one is refused, dropped or closed for a counted reason.
 
+use crate::slow::SlowPolicies;
+
 /// What one shard allows. The defaults are those of the configuration.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -9,6 +11,10 @@ pub struct Limits {
     pub queue_messages: u32,
     /// Bytes that may wait behind a socket that takes no more.
     pub queue_bytes: usize,
+    /// What is done for connections whose socket takes no more.
+    pub slow: SlowPolicies,
+    /// What waits for all connections of this shard together, each message once, in bytes.
+    pub outbox_bytes: usize,
     /// Half-received messages of all this shard's connections together, in bytes.
     pub partial_bytes: usize,
     /// Connections of one user.
@@ -35,6 +41,8 @@ impl Default for Limits {
             message_bytes: 512 * 1024,
             queue_messages: 256,
             queue_bytes: 1024 * 1024,
+            slow: SlowPolicies::default(),
+            outbox_bytes: 256 * 1024 * 1024,
             partial_bytes: 256 * 1024 * 1024,
             connections_per_user: 1000,
             rooms_per_connection: 1000,

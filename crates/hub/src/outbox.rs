@@ -4,12 +4,17 @@
 //! else; earlier runs lie in one pool for the whole shard. An idle connection holds none, and queueing a frame for a
 //! thousand connections allocates nothing.
 
+mod thinning;
+
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 
 use crate::frames::{FrameKey, Frames, Shared};
+
+pub(crate) use thinning::Goal;
 
 const NONE: u32 = u32::MAX;
 
@@ -89,6 +94,11 @@ impl Outboxes {
         self.frames.held()
     }
 
+    /// Whom a held frame is for, if it is a message.
+    pub(crate) fn target(&self, key: FrameKey) -> Option<&Target> {
+        self.frames.message(key).map(|message| &message.target)
+    }
+
     /// Queues a held frame of `bytes` bytes.
     pub fn push(&mut self, outbox: &mut Outbox, key: FrameKey, bytes: usize) {
         self.frames.add_use(key);
@@ -113,8 +123,12 @@ impl Outboxes {
 
     /// Queues a frame for one connection only.
     pub fn push_one(&mut self, outbox: &mut Outbox, bytes: Arc<[u8]>) {
-        let length = bytes.len();
-        let key = self.hold(Shared::Bytes(bytes));
+        self.push_shared(outbox, Shared::Bytes(bytes));
+    }
+
+    fn push_shared(&mut self, outbox: &mut Outbox, shared: Shared) {
+        let length = shared.bytes(None).len();
+        let key = self.hold(shared);
         self.push(outbox, key, length);
         self.release(key);
     }

@@ -2,13 +2,15 @@
 //!
 //! The driver brings bytes, items of the inbox and the time, and takes out effects, connections to write to and the next
 //! deadline. How connections come and catch up stands in `entering`, reading in `reading`, sending in `delivery` and
-//! `writing`, proof of receipt in `receiving`, ends in `closing`, waiting in `timing`.
+//! `writing`, proof of receipt in `receiving`, what is done for the slow in `slowness`, ends in `closing`, waiting in
+//! `timing`.
 
 mod closing;
 mod delivery;
 mod entering;
 mod reading;
 mod receiving;
+mod slowness;
 mod timing;
 mod writing;
 

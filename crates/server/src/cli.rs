@@ -232,6 +232,7 @@ impl EchoArgs {
             message_bytes: 64 * MIB,
             queue_messages: 1 << 20,
             queue_bytes: 256 * MIB,
+            outbox_total_bytes: 1024 * MIB,
             partial_bytes: 1024 * MIB,
             inbox_bytes: 1024 * MIB,
             ..Limits::default()

@@ -14,12 +14,13 @@ use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
+use wshub_hub::slow::{Pattern, SlowPolicies, SlowPolicy};
 use wshub_hub::tail::TailConfig;
 use wshub_hub::{Counters, Limits, Mode, Shard, Tail};
 use wshub_protocol::Epoch;
 
 use crate::clock::Clock;
-use crate::config::{Config, ListenAddress};
+use crate::config::{self, Config, ListenAddress, Slow};
 use crate::descriptors;
 use crate::drain::{self, Farewell};
 use crate::driver::Driver;
@@ -292,6 +293,8 @@ fn shard_limits(config: &Config) -> Limits {
         message_bytes: config.limits.message_bytes,
         queue_messages: config.limits.queue_messages as u32,
         queue_bytes: config.limits.queue_bytes,
+        slow: slow_policies(&config.slow),
+        outbox_bytes: config.limits.outbox_total_bytes / config.shards,
         partial_bytes: config.limits.partial_bytes / config.shards,
         connections_per_user: config.limits.connections_per_user as u32,
         rooms_per_connection: config.limits.rooms_per_connection as u32,
@@ -301,5 +304,20 @@ fn shard_limits(config: &Config) -> Limits {
         position_after_ms: (config.log.retention.as_millis() as u64 / 4).min(POSITION_MS),
         unreceived_messages: config.offline.messages,
         compress_from_bytes: config.compression.threshold,
+    }
+}
+
+fn slow_policies(slow: &Slow) -> SlowPolicies {
+    let policy = |policy| match policy {
+        config::SlowPolicy::Disconnect => SlowPolicy::Disconnect,
+        config::SlowPolicy::Drop => SlowPolicy::Drop,
+        config::SlowPolicy::Latest => SlowPolicy::Latest,
+    };
+    let rooms = slow.room.iter();
+    SlowPolicies {
+        general: policy(slow.policy),
+        rooms: rooms
+            .map(|room| (Pattern::new(&room.pattern), policy(room.policy)))
+            .collect(),
     }
 }

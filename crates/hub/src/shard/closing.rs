@@ -132,15 +132,6 @@ impl<S> Shard<S> {
         }
     }
 
-    /// Closes the connections that a frame could not be queued to.
-    pub(super) fn evict_slow(&mut self, now: Now) {
-        while let Some(index) = self.outgoing.pop_slow() {
-            if self.connections.contains(index as usize) {
-                self.close(now, index, CloseCode::TooSlow);
-            }
-        }
-    }
-
     /// Takes a connection out of its user and its rooms: nothing more is queued to it.
     pub(super) fn detach(&mut self, index: u32) {
         let user = self.connections[index as usize].user;

@@ -117,6 +117,7 @@ impl<S> Shard<S> {
             self.join_came_back(&room.id);
         }
         self.end = Some(entrance.end);
+        self.outgoing.epoch = entrance.end.epoch;
         if !self.is_open(token) {
             for room in entrance.rooms.iter().flatten() {
                 self.forget_if_unused(&room.id);

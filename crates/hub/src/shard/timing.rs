@@ -29,7 +29,11 @@ impl<S> Shard<S> {
                 return self.release(index);
             }
         } else if connection.blocked && write_deadline(connection, &self.limits) <= tick {
-            self.close(now, index, CloseCode::TooSlow);
+            if self.outgoing.must_progress(connection) {
+                self.close(now, index, CloseCode::TooSlow);
+            } else {
+                connection.progress = tick;
+            }
         } else if silence_deadline(connection, &self.limits) <= tick {
             self.close(now, index, CloseCode::HeartbeatMissed);
         } else if ping_deadline(connection, &self.limits) <= tick {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use wshub_protocol::Epoch;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::frame::{self, Opcode};
 
@@ -14,6 +15,7 @@ use crate::limits::{BUSY_MS, Limits, WRITE_BYTES_PER_TURN};
 use crate::message::{Compressor, Message};
 use crate::outbox::{Outbox, Outboxes};
 use crate::receipts;
+use crate::slow::SlowPolicies;
 use crate::time::Now;
 
 /// The bit of a frame's first byte that says it is whole.
@@ -32,10 +34,21 @@ pub enum Wrote {
 
 /// All that waits to be written, and the queues of connections that can be written to.
 pub(super) struct Outgoing {
-    outboxes: Outboxes,
+    pub(super) outboxes: Outboxes,
     compressor: Compressor,
-    most_messages: u32,
-    most_bytes: usize,
+    pub(super) most_messages: u32,
+    pub(super) most_bytes: usize,
+    pub(super) most_held: usize,
+    /// With more than this held it is looked for connections to give up. More than `most_held` only where that was tried
+    /// in vain, so that not each further frame tries it again.
+    pub(super) evict_above: usize,
+    pub(super) slow_policies: SlowPolicies,
+    /// Some policy lets messages go.
+    pub(super) may_drop: bool,
+    /// Messages that went.
+    pub(super) gaps: u64,
+    /// The life of the log, in which gaps have their place.
+    pub(super) epoch: Epoch,
     /// Connections that reached a bound within a turn: they are written to before anything more is queued.
     urgent: Vec<u32>,
     /// Connections that nothing was written to lately.
@@ -45,7 +58,7 @@ pub(super) struct Outgoing {
     /// The next turn belongs to the busy ones.
     busy_next: bool,
     /// Connections that a frame could not be queued to.
-    slow: Vec<u32>,
+    pub(super) slow: Vec<u32>,
     /// Connections that were given messages to ask a receipt for, each once.
     to_ping: Vec<u32>,
 }
@@ -57,6 +70,15 @@ impl Outgoing {
             compressor: Compressor::new(limits.compress_from_bytes),
             most_messages: limits.queue_messages,
             most_bytes: limits.queue_bytes,
+            most_held: limits.outbox_bytes,
+            evict_above: limits.outbox_bytes,
+            may_drop: limits.slow.may_drop(),
+            slow_policies: limits.slow.clone(),
+            gaps: 0,
+            epoch: Epoch {
+                ordinal: 0,
+                random: 0,
+            },
             urgent: Vec::new(),
             fresh: VecDeque::new(),
             busy: VecDeque::new(),
@@ -163,12 +185,11 @@ impl Outgoing {
         key: FrameKey,
         bytes: usize,
     ) -> bool {
-        let outbox = &mut connection.outbox;
-        let fits = outbox.messages < self.most_messages && outbox.bytes + bytes <= self.most_bytes;
-        if connection.blocked && !fits {
+        if connection.blocked && !self.make_room(connection, key, bytes) {
             self.slow.push(index);
             return false;
         }
+        let outbox = &mut connection.outbox;
         let was_over = self.is_over(outbox);
         self.outboxes.push(outbox, key, bytes);
         if connection.blocked {
@@ -195,13 +216,8 @@ impl Outgoing {
         }
     }
 
-    /// The next connection that a frame could not be queued to.
-    pub(super) fn pop_slow(&mut self) -> Option<u32> {
-        self.slow.pop()
-    }
-
     /// Whether more waits than may. One message alone is never too much, however large.
-    fn is_over(&self, outbox: &Outbox) -> bool {
+    pub(super) fn is_over(&self, outbox: &Outbox) -> bool {
         outbox.messages > self.most_messages
             || outbox.messages > 1 && outbox.bytes > self.most_bytes
     }
@@ -359,13 +375,9 @@ impl<S> Shard<S> {
             Wrote::Blocked => {
                 connection.blocked = true;
                 connection.progress = now.tick();
-                if self
-                    .outgoing
-                    .is_over(&self.connections[index as usize].outbox)
-                {
-                    self.outgoing.slow.push(index);
-                    self.evict_slow(now);
-                }
+                let connection = &mut self.connections[index as usize];
+                self.outgoing.blocked(index, connection);
+                self.evict_slow(now);
                 self.arm(index);
                 false
             }

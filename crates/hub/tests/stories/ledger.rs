@@ -16,6 +16,8 @@ struct Account<'a> {
     place: u64,
     /// Its rooms, and up to where what was said there is settled.
     rooms: BTreeMap<String, u64>,
+    /// Places that gaps told it are missing.
+    excused: BTreeSet<u64>,
     /// It had something to catch up with. From then on answers may come before what stands before them: from outside
     /// nobody can see when it is live again.
     catching_up: bool,
@@ -31,6 +33,9 @@ struct Account<'a> {
 
 impl Account<'_> {
     fn is_due(&self, entry: &Entry) -> bool {
+        if self.excused.contains(&entry.offset) {
+            return false;
+        }
         match &entry.target {
             Target::Everybody => entry.offset > self.place,
             Target::Users(_) => entry.offset > self.place && entry.is_to(&self.user),
@@ -83,6 +88,7 @@ impl Account<'_> {
                 self.nothing_is_due_up_to(said.offset(), said);
                 self.settle_up_to(said.offset());
             }
+            "gap" => self.settle_gap(said),
             "reset" => {
                 self.settle_up_to(said.offset());
                 (self.pending, self.was_reset) = (0, true);
@@ -90,6 +96,29 @@ impl Account<'_> {
             }
             _ if said.is_message() => self.settle_message(said),
             _ => {}
+        }
+    }
+
+    /// So many messages of one room, or of those for everybody, are missing from this place on; all before it was given.
+    fn settle_gap(&mut self, said: &Said) {
+        let (first, dropped) = (said.offset(), said.dropped.expect("how many") as usize);
+        let is_missing = |entry: &&Entry| match (&entry.target, &said.room_id) {
+            (Target::Everybody, None) => true,
+            (Target::Room(of), Some(room)) => of.as_str() == room,
+            _ => false,
+        };
+        let due = self.log.iter().filter(|entry| self.is_due(entry));
+        let missing = due.filter(is_missing).map(|entry| entry.offset);
+        let missing: Vec<u64> = missing.take(dropped).collect();
+        assert_eq!(
+            (missing.len(), missing.first()),
+            (dropped, Some(&first)),
+            "{said:?} for {missing:?}"
+        );
+        self.excused.extend(missing);
+        if first > self.place {
+            self.nothing_is_due_up_to(first, said);
+            self.settle_up_to(first);
         }
     }
 
@@ -216,6 +245,7 @@ pub(crate) fn hold(log: &[Entry], client: &Client) -> BTreeSet<String> {
             rooms: BTreeMap::new(),
             query: client.rooms_in_query(),
             joins: client.asked_to_join().into(),
+            excused: BTreeSet::new(),
             catching_up: false,
             pending: 0,
             was_reset: false,

@@ -17,3 +17,4 @@ mod repeats;
 mod rooms;
 mod second_opinion;
 mod slow_clients;
+mod slow_policies;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use wshub_engine::EngineState;
+use wshub_hub::slow::{Pattern, SlowPolicies, SlowPolicy};
 use wshub_hub::{Limits, shard_of};
 use wshub_protocol::CloseCode;
 
@@ -36,6 +37,12 @@ impl Life {
             limits.partial_bytes = 20_000;
             limits.rooms_per_connection = 3;
             limits.connections_per_user = 4;
+            if seed.is_multiple_of(2) {
+                limits.slow = SlowPolicies {
+                    general: SlowPolicy::Drop,
+                    rooms: vec![(Pattern::new("n*"), SlowPolicy::Latest)],
+                };
+            }
         };
         let world = World::with_seed(seed).shards(shards);
         let world = if gentle { world } else { world.limits(rough) };

@@ -54,7 +54,11 @@ fn room_for_one_message(resolved: &Resolved) -> Option<String> {
     let shards = resolved.config.shards;
     let bounds = [
         ("limits.queue_bytes", limits.queue_bytes, 1),
-        ("limits.outbox_total_bytes", limits.outbox_total_bytes, 1),
+        (
+            "limits.outbox_total_bytes",
+            limits.outbox_total_bytes,
+            shards,
+        ),
         ("limits.partial_bytes", limits.partial_bytes, shards),
         ("limits.inbox_bytes", limits.inbox_bytes, shards),
         ("log.bytes", log.bytes, 1),

@@ -1,0 +1,164 @@
+//! What is done for connections whose sockets take no more: messages give way to newer ones where a policy says so, else
+//! the connection goes.
+
+use wshub_protocol::CloseCode;
+use wshub_protocol::client_message::Target;
+
+use super::Shard;
+use super::writing::Outgoing;
+use crate::connection::{Connection, Phase};
+use crate::frames::FrameKey;
+use crate::message::Message;
+use crate::outbox::{Goal, Outbox};
+use crate::slow::{SlowPolicies, SlowPolicy};
+use crate::time::{Now, Tick};
+
+fn may_go(policies: &SlowPolicies, message: &Message) -> bool {
+    policies.of(&message.target) != SlowPolicy::Disconnect
+}
+
+impl Outgoing {
+    /// A socket takes no more: from now on what waits for it is bounded.
+    pub(super) fn blocked<S>(&mut self, index: u32, connection: &mut Connection<S>) {
+        self.evict_above = self.most_held;
+        if self.is_over(&connection.outbox) && self.may_drop {
+            self.thin(connection, 0);
+        }
+        if self.is_over(&connection.outbox) {
+            self.slow.push(index);
+        }
+    }
+
+    /// Whether a frame may wait behind a socket that takes no more, now that those that may have given way.
+    pub(super) fn make_room<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        key: FrameKey,
+        bytes: usize,
+    ) -> bool {
+        let fits = |most_messages, most_bytes, outbox: &Outbox| {
+            outbox.messages < most_messages && outbox.bytes + bytes <= most_bytes
+        };
+        if self.may_drop {
+            self.drop_earlier(connection, key);
+            if !fits(self.most_messages, self.most_bytes, &connection.outbox) {
+                self.thin(connection, bytes);
+            }
+        }
+        fits(self.most_messages, self.most_bytes, &connection.outbox)
+    }
+
+    /// Where only the newest message of a room waits, has the earlier ones give way to this.
+    fn drop_earlier<S>(&mut self, connection: &mut Connection<S>, key: FrameKey) {
+        let Some(Target::Room(room)) = self.outboxes.target(key) else {
+            return;
+        };
+        let room = room.clone();
+        if self.slow_policies.of(&Target::Room(room.clone())) != SlowPolicy::Latest {
+            return;
+        }
+        let none = Goal {
+            messages: 0,
+            bytes: 0,
+        };
+        let is_of_it = |message: &Message| message.target == Target::Room(room.clone());
+        self.thin_to(connection, none, is_of_it);
+    }
+
+    /// Has the oldest messages that may go give way, to a quarter below the bounds: so that this isn't done for each.
+    fn thin<S>(&mut self, connection: &mut Connection<S>, bytes: usize) {
+        let goal = Goal {
+            messages: self.most_messages - self.most_messages.div_ceil(4),
+            bytes: (self.most_bytes - self.most_bytes / 4).saturating_sub(bytes),
+        };
+        let policies = std::mem::take(&mut self.slow_policies);
+        self.thin_to(connection, goal, |message| may_go(&policies, message));
+        self.slow_policies = policies;
+    }
+
+    fn thin_to<S>(
+        &mut self,
+        connection: &mut Connection<S>,
+        goal: Goal,
+        may_go: impl Fn(&Message) -> bool,
+    ) {
+        let Connection {
+            outbox, deflate, ..
+        } = connection;
+        self.gaps += self
+            .outboxes
+            .thin(outbox, *deflate, self.epoch, goal, may_go);
+    }
+
+    /// Whether something waits that must not be dropped, so that the socket has to take it in time.
+    pub(super) fn must_progress<S>(&self, connection: &Connection<S>) -> bool {
+        !self.may_drop
+            || self.outboxes.waits_for_good(&connection.outbox, |message| {
+                may_go(&self.slow_policies, message)
+            })
+    }
+
+    /// How many messages gave way since this was last asked.
+    pub(super) fn take_gaps(&mut self) -> u64 {
+        std::mem::take(&mut self.gaps)
+    }
+
+    /// Whether what waits for all connections together is more than may be.
+    pub(super) fn is_over_budget(&self) -> bool {
+        self.outboxes.held() > self.most_held
+    }
+
+    /// Whether it is worth while to look for connections to give up.
+    pub(super) fn must_evict(&self) -> bool {
+        self.outboxes.held() > self.evict_above
+    }
+
+    /// Remembers what came of looking for connections to give up.
+    pub(super) fn has_evicted(&mut self) {
+        self.evict_above = if self.is_over_budget() {
+            self.outboxes.held() + self.most_held / 16
+        } else {
+            self.most_held
+        };
+    }
+
+    /// The next connection that a frame could not be queued to.
+    pub(super) fn pop_slow(&mut self) -> Option<u32> {
+        self.slow.pop()
+    }
+}
+
+impl<S> Shard<S> {
+    /// Closes the connections that a frame could not be queued to, and counts what gave way to it elsewhere.
+    pub(super) fn evict_slow(&mut self, now: Now) {
+        self.counters.ledger.gap.add(self.outgoing.take_gaps());
+        while let Some(index) = self.outgoing.pop_slow() {
+            if self.connections.contains(index as usize) {
+                self.close(now, index, CloseCode::TooSlow);
+            }
+        }
+        if self.outgoing.must_evict() {
+            self.evict_slowest(now);
+            self.outgoing.has_evicted();
+        }
+    }
+
+    /// Closes connections whose sockets take nothing, those that took nothing for longest first, until all that waits is
+    /// within its bound.
+    fn evict_slowest(&mut self, now: Now) {
+        let blocked = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.blocked && connection.phase == Phase::Open);
+        let mut blocked: Vec<(Tick, u32)> = blocked
+            .map(|(index, connection)| (connection.progress, index as u32))
+            .collect();
+        blocked.sort_unstable();
+        for (_, index) in blocked {
+            if !self.outgoing.is_over_budget() {
+                break;
+            }
+            self.close(now, index, CloseCode::TooSlow);
+        }
+    }
+}
