@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::reader::Reader;
-use wshub_protocol::{CloseCode, RoomId, SessionId};
+use wshub_protocol::{CloseCode, SessionId};
 
 use crate::message::Message;
 use crate::outbox::Outbox;
@@ -99,13 +98,15 @@ pub(crate) struct Connection<S> {
 
 /// A connection on its way to the log's end.
 pub(crate) struct CatchingUp {
-    /// Messages that are next.
+    /// Messages of its user's queue that come first.
     pub(crate) waiting: VecDeque<Arc<Message>>,
     /// With those, it was given all up to here.
     pub(crate) place: u64,
     /// Rooms that were given up to another place, by key: those of the first `asked` stand in the question under way.
     pub(crate) rooms: Vec<(u32, u64)>,
     pub(crate) stage: Stage,
+    /// Bytes of the next message, where that is known: it had no room.
+    pub(crate) next_bytes: usize,
     /// What the client sent before it was let in.
     pub(crate) early: Vec<u8>,
 }
@@ -128,8 +129,15 @@ impl CatchingUp {
             place,
             rooms: Vec::new(),
             stage,
+            next_bytes: 0,
             early: Vec::new(),
         }
+    }
+
+    /// Bytes of the messages that come first.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let frames = self.waiting.iter().map(|message| message.frame.plain());
+        frames.map(<[u8]>::len).sum()
     }
 
     /// Up to where it was given what was said in a room.
@@ -139,15 +147,13 @@ impl CatchingUp {
     }
 
     /// Has a room go on from a place of its own, whatever is under way for it.
-    pub(crate) fn set_room(&mut self, room: u32, id: &RoomId, place: u64) {
-        self.forget_room(room, id);
+    pub(crate) fn set_room(&mut self, room: u32, place: u64) {
+        self.forget_room(room);
         self.rooms.push((room, place));
     }
 
     /// Has nothing more come of a room.
-    pub(crate) fn forget_room(&mut self, room: u32, id: &RoomId) {
-        self.waiting
-            .retain(|message| !matches!(&message.target, Target::Room(of) if of == id));
+    pub(crate) fn forget_room(&mut self, room: u32) {
         let Some(at) = self.rooms.iter().position(|(key, _)| *key == room) else {
             return;
         };

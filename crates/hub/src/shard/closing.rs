@@ -151,7 +151,9 @@ impl<S> Shard<S> {
         }
         let connection = &mut self.connections[index as usize];
         connection.live = false;
-        connection.catching_up = None;
+        if let Some(catching_up) = connection.catching_up.take() {
+            self.outgoing.aside -= catching_up.waiting_bytes();
+        }
         self.accounts.close(&mut connection.receipts, true);
         if std::mem::take(&mut connection.greeted) {
             self.counters.clients.set(self.counters.clients.get() - 1);

@@ -124,12 +124,12 @@ impl<S> Shard<S> {
         let key = joined.room;
         match caught {
             Caught::Behind(place) if place < end => {
-                self.catch_up_with(now, index, (key, &room.id), place, cursor);
+                self.catch_up_with(now, index, key, place, cursor);
             }
             _ => {
                 let catching_up = &mut self.connections[index as usize].catching_up;
                 if let Some(catching_up) = catching_up.as_mut().filter(|_| joined.is_new) {
-                    catching_up.set_room(key, &room.id, end);
+                    catching_up.set_room(key, end);
                 }
             }
         }
@@ -186,7 +186,7 @@ impl<S> Shard<S> {
         if let Some(key) = self.rooms.find(id.as_str()) {
             let connection = &mut self.connections[index as usize];
             if let Some(catching_up) = &mut connection.catching_up {
-                catching_up.forget_room(key, id);
+                catching_up.forget_room(key);
             }
             let left = self
                 .rooms

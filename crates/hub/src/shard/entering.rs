@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wshub_protocol::client_message::{Refusal, Target};
 use wshub_protocol::ids::NAME_BYTES;
 use wshub_protocol::server_message::{self, ResetReason};
-use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, SessionId};
 
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::{CatchingUp, Connection, Leaves, NONE, Phase, Stage};
@@ -138,6 +138,7 @@ impl<S> Shard<S> {
             let is_new = |message: &Arc<Message>| !account.has(message.place());
             catching_up.waiting.retain(is_new);
         }
+        self.outgoing.aside += catching_up.waiting_bytes();
         connection.catching_up = Some(catching_up.into());
         self.json.clear();
         if greeted {
@@ -197,7 +198,7 @@ impl<S> Shard<S> {
         &mut self,
         now: Now,
         index: u32,
-        (room, id): (u32, &RoomId),
+        room: u32,
         place: u64,
         end: Cursor,
     ) {
@@ -206,7 +207,7 @@ impl<S> Shard<S> {
         let catching_up = connection
             .catching_up
             .get_or_insert_with(|| CatchingUp::from(end.offset.major, Stage::Ready).into());
-        catching_up.set_room(room, id, place);
+        catching_up.set_room(room, place);
         self.feed(now, index, false);
     }
 
@@ -229,8 +230,8 @@ impl<S> Shard<S> {
         // It may have joined rooms since it asked: what stands behind their places comes with them, in order. It may
         // have left others, and even come back.
         let unasked = catching_up.unasked();
-        let place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
-        let at_end = piece.state == PieceState::End && unasked.is_empty();
+        let mut place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
+        let mut at_end = piece.state == PieceState::End && unasked.is_empty();
         let rooms = &self.rooms;
         let is_due = |message: &Arc<Message>| match &message.target {
             _ if message.place() > place => false,
@@ -240,9 +241,26 @@ impl<S> Shard<S> {
             Target::Everybody | Target::Users(_) => true,
         };
         let due: Vec<_> = piece.messages.into_iter().filter(is_due).collect();
-        catching_up.waiting.extend(due);
-        catching_up.advance(place);
-        self.feed(now, index, at_end);
+        let mut next_bytes = 0;
+        for message in due {
+            let bytes = message.frame.plain().len();
+            if !self.may_give(index, bytes) {
+                // What has no room is in the log still, and is asked for again when it has.
+                (place, at_end, next_bytes) = (message.place() - 1, false, bytes);
+                break;
+            }
+            self.give(now, index, message);
+        }
+        if let Some(catching_up) = &mut self.connections[index as usize].catching_up {
+            catching_up.advance(place);
+            catching_up.next_bytes = next_bytes;
+            self.feed(now, index, at_end);
+        }
+    }
+
+    fn may_give(&self, index: u32, bytes: usize) -> bool {
+        let connection = &self.connections[index as usize];
+        self.outgoing.has_room_for(connection, bytes)
     }
 
     /// The log has let go of what a connection hadn't got yet: it goes on from the end, with what its queue still holds.
@@ -261,22 +279,18 @@ impl<S> Shard<S> {
         self.want(token, wanted);
     }
 
-    /// Gives a connection that catches up as much as its outbox has room for, and asks for more when that is done.
-    /// `at_end` says that nothing stands behind it in the log: given all, it is live.
+    /// Gives a connection that catches up what waited for its user, as far as its outbox has room for it, and asks for
+    /// more when that is done. `at_end` says that nothing stands behind it in the log: given all, it is live.
     pub(super) fn feed(&mut self, now: Now, index: u32, at_end: bool) {
-        loop {
-            let connection = &mut self.connections[index as usize];
-            let Some(catching_up) = &mut connection.catching_up else {
-                return;
-            };
-            let Some(message) = catching_up.waiting.front() else {
-                break;
-            };
+        while let Some(catching_up) = &self.connections[index as usize].catching_up
+            && let Some(message) = catching_up.waiting.front()
+        {
             let bytes = message.frame.plain().len();
-            if !self.outgoing.has_room_for(connection, bytes) {
+            if !self.may_give(index, bytes) {
                 return;
             }
-            let next = connection.catching_up.as_mut();
+            self.outgoing.aside -= bytes;
+            let next = self.connections[index as usize].catching_up.as_mut();
             if let Some(message) = next.and_then(|next| next.waiting.pop_front()) {
                 self.give(now, index, message);
             }
@@ -285,10 +299,11 @@ impl<S> Shard<S> {
         let Some(catching_up) = &mut connection.catching_up else {
             return;
         };
+        let (stage, next_bytes) = (catching_up.stage, catching_up.next_bytes);
         if at_end && catching_up.rooms.is_empty() {
             connection.catching_up = None;
             connection.live = true;
-        } else if catching_up.stage == Stage::Ready && self.outgoing.has_room_for(connection, 0) {
+        } else if stage == Stage::Ready && self.may_give(index, next_bytes) {
             self.ask_for_more(index);
         }
     }

@@ -93,37 +93,43 @@ impl Outgoing {
     /// Whether something waits that must not be dropped, so that the socket has to take it in time.
     pub(super) fn must_progress<S>(&self, connection: &Connection<S>) -> bool {
         !self.may_drop
+            || connection.catching_up.is_some()
             || self.outboxes.waits_for_good(&connection.outbox, |message| {
                 may_go(&self.slow_policies, message)
             })
     }
 
     /// How many messages gave way since this was last asked.
-    pub(super) fn take_gaps(&mut self) -> u64 {
+    fn take_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps)
     }
 
-    /// Whether what waits for all connections together is more than may be.
-    pub(super) fn is_over_budget(&self) -> bool {
-        self.outboxes.held() > self.most_held
+    /// Bytes that wait for all connections together.
+    fn held(&self) -> usize {
+        self.outboxes.held() + self.aside
+    }
+
+    /// Whether that is more than may be.
+    fn is_over_budget(&self) -> bool {
+        self.held() > self.most_held
     }
 
     /// Whether it is worth while to look for connections to give up.
-    pub(super) fn must_evict(&self) -> bool {
-        self.outboxes.held() > self.evict_above
+    fn must_evict(&self) -> bool {
+        self.held() > self.evict_above
     }
 
     /// Remembers what came of looking for connections to give up.
-    pub(super) fn has_evicted(&mut self) {
+    fn has_evicted(&mut self) {
         self.evict_above = if self.is_over_budget() {
-            self.outboxes.held() + self.most_held / 16
+            self.held() + self.most_held / 16
         } else {
             self.most_held
         };
     }
 
     /// The next connection that a frame could not be queued to.
-    pub(super) fn pop_slow(&mut self) -> Option<u32> {
+    fn pop_slow(&mut self) -> Option<u32> {
         self.slow.pop()
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Outgoing {
     pub(super) most_messages: u32,
     pub(super) most_bytes: usize,
     pub(super) most_held: usize,
+    /// Bytes of queued messages that connections which have just come were not given yet, each connection's counted.
+    pub(super) aside: usize,
     /// With more than this held it is looked for connections to give up. More than `most_held` only where that was tried
     /// in vain, so that not each further frame tries it again.
     pub(super) evict_above: usize,
@@ -71,6 +73,7 @@ impl Outgoing {
             most_messages: limits.queue_messages,
             most_bytes: limits.queue_bytes,
             most_held: limits.outbox_bytes,
+            aside: 0,
             evict_above: limits.outbox_bytes,
             may_drop: limits.slow.may_drop(),
             slow_policies: limits.slow.clone(),
