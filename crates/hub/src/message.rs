@@ -43,6 +43,12 @@ pub struct Refused {
     pub sentence: &'static str,
 }
 
+/// The answer where the log gave none in time: the message may be in it.
+pub const OUTCOME_UNKNOWN: Refused = Refused {
+    code: ErrorCode::OutcomeUnknown,
+    sentence: "the log gave no answer in time, so it may have been published: publish it again with the same id",
+};
+
 /// The answer to a publication.
 pub type Outcome = Result<Published, Refused>;
 

@@ -1,10 +1,11 @@
 //! The HTTP API: publishing, and what operators and orchestrators ask.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
-use wshub_hub::message::Kind;
+use wshub_hub::message::{Kind, OUTCOME_UNKNOWN};
 use wshub_hub::{Mode, Outcome, Publication, Refused};
 use wshub_protocol::client_message::{self, Body, Publish};
 use wshub_protocol::{ErrorCode, server_message};
@@ -15,6 +16,8 @@ use crate::metrics;
 use crate::node::{Node, STRANGE_ORIGIN};
 use crate::page;
 
+/// How long a publisher waits for the log.
+const LOG_ANSWER: Duration = Duration::from_secs(2);
 const READ_ONLY: &str = "GET, HEAD";
 
 /// Answers one request.
@@ -139,10 +142,10 @@ async fn publish(node: &Node, request: Request) -> Answer {
     }
     match client_message::parse_body(&request.body, node.config.limits.message_bytes) {
         Err(refused) => Answer::error(refused.refusal.code, &refused.refusal.sentence),
-        Ok(Body::One(publish)) => match publish_all(node, vec![publish]).await.pop() {
-            Some(outcome) => one_result(outcome),
-            None => Answer::error(ErrorCode::Internal, "the log gave no answer"),
-        },
+        Ok(Body::One(publish)) => {
+            let outcome = publish_all(node, vec![publish]).await.pop();
+            one_result(outcome.unwrap_or(Err(OUTCOME_UNKNOWN)))
+        }
         Ok(Body::Many(publishes)) => many_results(&publish_all(node, publishes).await),
     }
 }
@@ -155,7 +158,9 @@ fn is_json(content_type: Option<&str>) -> bool {
     essence.trim().eq_ignore_ascii_case(JSON)
 }
 
+/// Publishes; where the log doesn't answer in time, or never, the outcomes are unknown.
 async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
+    let asked = publishes.len();
     let batch = publishes
         .into_iter()
         .map(|publish| Publication {
@@ -169,7 +174,10 @@ async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
         let _ = tell.send(outcomes);
     });
     node.engine.publish(node.clock.now(), batch, tell);
-    told.await.unwrap_or_default()
+    match tokio::time::timeout(LOG_ANSWER, told).await {
+        Ok(Ok(outcomes)) => outcomes,
+        _ => vec![Err(OUTCOME_UNKNOWN); asked],
+    }
 }
 
 fn one_result(outcome: Outcome) -> Answer {

@@ -72,3 +72,17 @@ fn a_thousand_connections_that_say_the_same_at_once_are_heard_once() {
         .filter(|device| device.each("ack", |said| said.duplicate) == [Some(false)]);
     assert_eq!(firsts.count(), 1);
 }
+
+#[test]
+fn an_unknown_outcome_is_settled_by_saying_it_again() {
+    let world = World::with_seed(206);
+    let [ann, bob] = world.connect_all(["ann", "bob"]);
+    world.answers_are_lost(true);
+    ann.sends(HELLO);
+    let told = ann.each("error", |said| (said.code.clone(), said.id.clone()));
+    assert_eq!(told, [(Some("outcome_unknown".into()), Some("m-1".into()))]);
+    world.answers_are_lost(false);
+    ann.sends(HELLO);
+    assert_eq!(ann.each("ack", |said| said.duplicate), [Some(true)]);
+    assert_eq!(bob.heard(), ["hello"]);
+}

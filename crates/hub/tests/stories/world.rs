@@ -165,6 +165,11 @@ impl World {
         self.turns.borrow_mut().advance(ms);
     }
 
+    /// From now on the log's answers get lost on their way, or again none.
+    pub(crate) fn answers_are_lost(&self, lost: bool) {
+        self.turns.borrow_mut().node.answers_are_lost = lost;
+    }
+
     /// Publishes into a room, as by HTTP.
     pub(crate) fn publish(&self, room: &str, text: &str) {
         self.publish_to(Target::Room(RoomId::parse(room).expect("a room")), text);

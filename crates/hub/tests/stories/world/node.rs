@@ -9,7 +9,7 @@ use fastrand::Rng;
 use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::WRITE_BYTES_PER_TURN;
-use wshub_hub::message::Asked;
+use wshub_hub::message::{Asked, OUTCOME_UNKNOWN};
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::shard::Wrote;
@@ -69,6 +69,8 @@ pub(crate) struct Node {
     pub(crate) writes: Vec<usize>,
     pub(crate) sessions: SessionKey,
     pub(crate) engine: Memory<Socket, Inboxes>,
+    /// The log takes what is published, and nobody learns of it.
+    pub(crate) answers_are_lost: bool,
 }
 
 impl Node {
@@ -98,6 +100,7 @@ impl Node {
         Self {
             shards: counters.iter().map(shard).collect(),
             effects: counters.iter().map(|_| VecDeque::new()).collect(),
+            answers_are_lost: false,
             engine: Memory::new(
                 Arc::clone(&tail),
                 Arc::clone(&inboxes),
@@ -307,7 +310,10 @@ impl Node {
             return;
         }
         let outcomes = self.publish(now, std::mem::take(batch));
-        for ((token, asked), outcome) in publishers.drain(..).zip(outcomes) {
+        for ((token, asked), mut outcome) in publishers.drain(..).zip(outcomes) {
+            if self.answers_are_lost {
+                outcome = Err(OUTCOME_UNKNOWN);
+            }
             if asked.id.is_some() || outcome.is_err() {
                 self.inboxes
                     .post(shard, Item::Outcome(token, Box::new(asked), outcome));
