@@ -12,7 +12,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    Compression, Config, ConfigError, ConfigFile, Heartbeat, Limits, Listen, Resolved, Sources,
+    Compression, Config, ConfigError, ConfigFile, Drain, Heartbeat, Limits, Listen, Resolved,
+    Sources,
 };
 use crate::logs::{FilterError, LogFilter};
 
@@ -248,9 +249,15 @@ impl EchoArgs {
             threshold: 0,
             ..Compression::default()
         };
+        // Nobody is told to come back elsewhere.
+        let drain = Drain {
+            timeout: Duration::ZERO,
+            ..Drain::default()
+        };
         Ok(EchoConfig {
             config: Config {
                 listen,
+                drain,
                 shards: 1,
                 limits,
                 compression,

@@ -17,6 +17,11 @@ fn may_go(policies: &SlowPolicies, message: &Message) -> bool {
     policies.of(&message.target) != SlowPolicy::Disconnect
 }
 
+/// Messages of which only the newest waits are spared while older ones of others can go.
+fn goes_first(policies: &SlowPolicies, message: &Message) -> bool {
+    policies.of(&message.target) == SlowPolicy::Drop
+}
+
 impl Outgoing {
     /// A socket takes no more: from now on what waits for it is bounded.
     pub(super) fn blocked<S>(&mut self, index: u32, connection: &mut Connection<S>) {
@@ -72,7 +77,9 @@ impl Outgoing {
             bytes: (self.most_bytes - self.most_bytes / 4).saturating_sub(bytes),
         };
         let policies = std::mem::take(&mut self.slow_policies);
-        self.thin_to(connection, goal, |message| may_go(&policies, message));
+        for goes in [goes_first, may_go] {
+            self.thin_to(connection, goal, |message| goes(&policies, message));
+        }
         self.slow_policies = policies;
     }
 

@@ -83,6 +83,21 @@ fn of_a_room_with_the_newest_only_that_one_waits() {
 }
 
 #[test]
+fn the_newest_of_a_room_outlasts_what_is_said_elsewhere() {
+    let world = world(408, SlowPolicy::Drop, &[("ticks:*", SlowPolicy::Latest)]);
+    let ann = stalled(&world, "ticks:eur");
+    (0..5).for_each(|number| world.publish("ticks:eur", &format!("eur {number}")));
+    (0..100).for_each(|number| world.broadcast(&format!("later {number}")));
+    ann.reads_on();
+    assert!(
+        ann.heard().contains(&"eur 4".to_owned()),
+        "{:?}",
+        ann.heard()
+    );
+    adds_up(&world, &ann);
+}
+
+#[test]
 fn messages_to_the_user_are_never_dropped() {
     let world = world(402, SlowPolicy::Drop, &[]);
     let ann = stalled(&world, "");
