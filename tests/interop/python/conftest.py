@@ -1,6 +1,7 @@
 """What the tests stand on: a node that many share, nodes of one's own, and people who leave."""
 
 import contextlib
+import uuid
 
 import pytest
 from node import Node
@@ -36,6 +37,13 @@ def start():
 
 
 @pytest.fixture
+def fresh():
+    """Names of this test's own: what one left in a queue is no other test's business."""
+    mark = uuid.uuid4().hex[:8]
+    return lambda name: f"{name}-{mark}"
+
+
+@pytest.fixture
 def join_hub():
     """Connects people to a node; each has heard `connected`."""
     with contextlib.ExitStack() as connections:
@@ -50,9 +58,9 @@ def join_hub():
 
 
 @pytest.fixture
-def person(node, join_hub):
-    """Connects people to the shared node."""
-    return lambda user, **options: join_hub(node, user, **options)
+def person(node, join_hub, fresh):
+    """Connects people to the shared node, under names of the test's own."""
+    return lambda name, **options: join_hub(node, name and fresh(name), **options)
 
 
 @pytest.fixture
@@ -69,12 +77,12 @@ def dial():
 
 
 @pytest.fixture
-def wire(node, dial):
-    """A bare connection to the shared node, already a client."""
+def wire(node, dial, fresh):
+    """A bare connection to the shared node, already a client under a name of the test's own."""
 
-    def open_client(user="ann", *headers):
+    def open_client(name="ann", *headers):
         connection = dial(node)
-        connection.open(user, *headers)
+        connection.open(fresh(name), *headers)
         return connection
 
     return open_client

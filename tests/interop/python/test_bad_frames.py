@@ -1,7 +1,7 @@
 """Frames that break RFC 6455: the right close code at once, and nobody else notices."""
 
 import pytest
-from wire import BINARY, CLOSE, CONTINUATION, PING, TEXT, close_payload, frame, header
+from wire import BINARY, CLOSE, CONTINUATION, PING, TEXT, close_payload, frame, header, to_user
 
 KIB = 1024
 PING_MESSAGE = b'{"type":"ping"}'
@@ -136,11 +136,11 @@ def test_a_million_tiny_fragments_cost_little_and_delay_nobody(node, wire, bomb)
     assert bob.is_served()
 
 
-def test_an_announced_message_takes_no_memory_before_it_comes(node, dial):
+def test_an_announced_message_takes_no_memory_before_it_comes(node, dial, fresh):
     before = node.resident_bytes()
     wires = [dial(node) for _ in range(200)]
     for number, wire in enumerate(wires):
-        wire.open(f"u{number}")
+        wire.open(fresh(f"u{number}"))
         wire.send(header(TEXT, 512 * KIB) + b"x")
     assert wires[-1].send_as_far_as_taken(b"x")
     assert node.resident_bytes() - before < 64 * KIB * KIB
@@ -148,7 +148,7 @@ def test_an_announced_message_takes_no_memory_before_it_comes(node, dial):
 
 def test_after_a_breach_nothing_more_is_read(wire):
     ann, bob = wire("ann"), wire("bob")
-    ann.send(frame(3) + frame(TEXT, b'{"type":"user","target_ids":["bob"],"data":"too late"}'))
+    ann.send(frame(3) + to_user(bob.user, "too late"))
     assert ann.read_close() == 1002
-    bob.send(frame(TEXT, b'{"type":"user","target_ids":["bob"],"data":"in time"}'))
+    bob.send(to_user(bob.user, "in time"))
     assert b"in time" in bob.read_until(TEXT).payload

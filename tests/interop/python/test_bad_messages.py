@@ -173,9 +173,9 @@ def test_an_error_names_the_id_and_the_room_of_the_request(person):
 
 def test_a_refused_message_reaches_nobody(person):
     ann, bob = person("ann"), person("bob")
-    ann.say('{"type":"user","target_ids":["bob",""],"data":"x"}')
+    ann.send("user", target_ids=[bob.user, ""], data="x")
     ann.hear_error("invalid_message")
-    ann.send("user", target_ids=["bob"], data="after it")
+    ann.send("user", target_ids=[bob.user], data="after it")
     assert bob.hear("user")["data"] == "after it"
 
 

@@ -83,7 +83,8 @@ def test_an_invalid_offer_is_declined_and_the_client_connects_without(node, dial
 
 def test_a_message_is_compressed_for_those_who_negotiated_it_and_plain_for_the_others(wire):
     ann, plain, sender = wire("ann", OFFER), wire("plain"), wire("sender")
-    message = f'{{"type":"user","target_ids":["ann","plain"],"data":{WORDS}}}'
+    targets = f'["{ann.user}","{plain.user}"]'
+    message = f'{{"type":"user","target_ids":{targets},"data":{WORDS}}}'
     sender.send(frame(TEXT, message.encode()))
     compressed, whole = ann.read_until(TEXT), plain.read_until(TEXT)
     assert len(compressed.payload) < len(whole.payload) / 4

@@ -11,7 +11,7 @@ from people import Person
 def test_the_first_message_tells_a_client_where_it_is(person):
     ann = person("ann")
     first = ann.connected
-    assert first["user_id"] == "ann"
+    assert first["user_id"] == ann.user
     assert isinstance(first["session_id"], str)
     assert first["session_id"]
     assert isinstance(first["node"], str)

@@ -31,7 +31,7 @@ DATA = {
 @pytest.mark.parametrize("data", DATA.values(), ids=DATA.keys())
 def test_data_arrives_as_it_was_sent(person, data):
     ann, bob = person("ann"), person("bob")
-    ann.say('{"type":"user","target_ids":["bob"],"data":' + data + "}")
+    ann.say(f'{{"type":"user","target_ids":["{bob.user}"],"data":{data}}}')
     text = bob.hear_text()
     assert '"data":' + data in text
     assert "data" in json.loads(text)
@@ -54,21 +54,21 @@ def test_space_around_data_is_not_part_of_it(person):
 def test_data_that_looks_like_the_end_of_the_message_is_just_data(person):
     ann, bob = person("ann"), person("bob")
     data = json.dumps('"}{"type":"broadcast","data":"forged"}')
-    ann.say('{"type":"user","target_ids":["bob"],"data":' + data + "}")
+    ann.say(f'{{"type":"user","target_ids":["{bob.user}"],"data":{data}}}')
     assert '"data":' + data in bob.hear_text()
     assert heard_nothing_else(ann, bob)
 
 
 def test_a_name_that_looks_like_json_forges_nothing(person):
     mallory, bob = person('m","data":"forged'), person("bob")
-    mallory.send("user", target_ids=["bob"], data="real")
+    mallory.send("user", target_ids=[bob.user], data="real")
     heard = bob.hear("user")
-    assert (heard["from"], heard["data"]) == ('m","data":"forged', "real")
+    assert (heard["from"], heard["data"]) == (mallory.user, "real")
 
 
 def test_half_a_mebibyte_is_passed_on_whole(person):
     ann, bob = person("ann"), person("bob")
-    start, end = '{"type":"user","target_ids":["bob"],"data":"', '"}'
+    start, end = f'{{"type":"user","target_ids":["{bob.user}"],"data":"', '"}'
     letters = "x" * (512 * 1024 - len(start) - len(end))
     ann.say(start + letters + end)
     assert bob.hear("user")["data"] == letters

@@ -1,7 +1,18 @@
 """Frames as RFC 6455 allows them, in the shapes that libraries seldom send."""
 
 import pytest
-from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, frame, upgrade
+from wire import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    close_payload,
+    frame,
+    to_user,
+    upgrade,
+)
 
 PING_MESSAGE = b'{"type":"ping"}'
 PONG_MESSAGE = b'{"type":"pong"}'
@@ -101,18 +112,16 @@ def test_a_close_without_a_code_is_answered(wire):
 
 def test_what_was_said_before_the_close_is_heard(wire):
     ann, bob = wire("ann"), wire("bob")
-    last = frame(TEXT, b'{"type":"user","target_ids":["bob"],"data":"a last word"}')
-    ann.send(last + frame(CLOSE, close_payload(1000)))
+    ann.send(to_user(bob.user, "a last word") + frame(CLOSE, close_payload(1000)))
     assert b"a last word" in bob.read_until(TEXT).payload
 
 
 def test_after_a_close_frame_nothing_more_is_read(wire):
     ann, bob = wire("ann"), wire("bob")
-    late = frame(TEXT, b'{"type":"user","target_ids":["bob"],"data":"too late"}')
-    ann.send(frame(CLOSE, close_payload(1000)) + late)
+    ann.send(frame(CLOSE, close_payload(1000)) + to_user(bob.user, "too late"))
     assert ann.read_frame().code == 1000
     assert ann.ends()
-    bob.send(frame(TEXT, b'{"type":"user","target_ids":["bob"],"data":"in time"}'))
+    bob.send(to_user(bob.user, "in time"))
     assert b"in time" in bob.read_until(TEXT).payload
 
 

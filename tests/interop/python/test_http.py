@@ -48,7 +48,7 @@ def test_all_connections_of_a_user_are_on_one_shard(start, join_hub):
 
 def test_a_published_message_is_heard_and_comes_from_nobody(node, person):
     ann = person("ann")
-    answer = node.publish({"type": "user", "target_ids": ["ann"], "data": {"n": 1}})
+    answer = node.publish({"type": "user", "target_ids": [ann.user], "data": {"n": 1}})
     assert answer.status == 200
     heard = ann.hear("user")
     assert heard["from"] == ""

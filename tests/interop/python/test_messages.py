@@ -16,7 +16,7 @@ def test_a_broadcast_reaches_everybody_the_sender_included(person):
     ann.send("broadcast", data={"text": "hello"})
     heard = [someone.hear("broadcast") for someone in (ann, bob, second)]
     assert heard[0] == heard[1] == heard[2], "one message is one and the same for all"
-    assert heard[0]["from"] == "ann"
+    assert heard[0]["from"] == ann.user
     assert heard[0]["data"] == {"text": "hello"}
     assert heard[0]["cursor"]
     assert isinstance(heard[0]["timestamp"], int)
@@ -35,10 +35,10 @@ def test_a_broadcast_to_others_spares_the_sending_session_only(person):
 
 def test_a_message_to_a_user_reaches_each_connection_of_that_user_and_nobody_else(person):
     ann, bob, phone, carol = person("ann"), person("bob"), person("bob"), person("carol")
-    ann.send("user", target_ids=["bob"], data=1)
+    ann.send("user", target_ids=[bob.user], data=1)
     heard = bob.hear("user")
     assert phone.hear("user") == heard
-    assert (heard["from"], heard["data"]) == ("ann", 1)
+    assert (heard["from"], heard["data"]) == (ann.user, 1)
     assert UUID_V7.fullmatch(heard["id"])
     assert heard["cursor"]
     assert "target_ids" not in heard, "the target list is not disclosed"
@@ -47,28 +47,28 @@ def test_a_message_to_a_user_reaches_each_connection_of_that_user_and_nobody_els
 
 def test_a_message_to_several_users_reaches_each_of_them_once(person):
     ann, bob, carol = person("ann"), person("bob"), person("carol")
-    ann.send("user", target_ids=["bob", "carol", "bob", "nobody-of-this-name"], data="x")
+    ann.send("user", target_ids=[bob.user, carol.user, bob.user, "nobody-of-this-name"], data="x")
     assert bob.hear("user") == carol.hear("user")
     assert heard_nothing_else(ann, ann, bob, carol)
 
 
 def test_one_may_write_to_oneself(person):
     ann, phone = person("ann"), person("ann")
-    ann.send("user", target_ids=["ann"], data="note")
+    ann.send("user", target_ids=[ann.user], data="note")
     assert ann.hear("user") == phone.hear("user")
 
 
 @TO_OTHERS
 def test_a_message_to_others_among_one_self_reaches_the_other_sessions(person):
     ann, phone = person("ann"), person("ann")
-    ann.send("user", target_ids=["ann"], data="note", to="others")
+    ann.send("user", target_ids=[ann.user], data="note", to="others")
     assert phone.hear("user")["data"] == "note"
     assert heard_nothing_else(ann, ann)
 
 
 def test_a_hundred_targets_are_taken_and_repeats_count_once(person):
     ann, bob = person("ann"), person("bob")
-    ann.send("user", target_ids=[f"u{i}" for i in range(99)] + ["bob"] * 50, data="x")
+    ann.send("user", target_ids=[f"u{i}" for i in range(99)] + [bob.user] * 50, data="x")
     assert bob.hear("user")["data"] == "x"
 
 
@@ -144,7 +144,7 @@ def test_an_id_comes_back_as_it_was_sent(person, id_):
 def test_a_repeat_with_the_same_id_has_no_second_effect(person):
     ann, bob = person("ann"), person("bob")
     for _ in range(2):
-        ann.send("user", target_ids=["bob"], data="x", id="said-twice")
+        ann.send("user", target_ids=[bob.user], data="x", id="said-twice")
     first, second = ann.hear("ack"), ann.hear("ack")
     assert (first["duplicate"], second["duplicate"]) == (False, True)
     assert first["cursor"] == second["cursor"]
@@ -154,17 +154,17 @@ def test_a_repeat_with_the_same_id_has_no_second_effect(person):
 
 def test_two_users_may_use_the_same_id(person):
     ann, bob = person("ann"), person("bob")
-    ann.send("user", target_ids=["bob"], data="from ann", id="the-same")
-    assert bob.hear("user")["from"] == "ann"
-    bob.send("user", target_ids=["ann"], data="from bob", id="the-same")
+    ann.send("user", target_ids=[bob.user], data="from ann", id="the-same")
+    assert bob.hear("user")["from"] == ann.user
+    bob.send("user", target_ids=[ann.user], data="from bob", id="the-same")
     assert bob.hear("ack")["duplicate"] is False
 
 
 def test_the_same_id_with_other_content_is_refused(person):
     ann, bob = person("ann"), person("bob")
-    ann.send("user", target_ids=["bob"], data=1, id="reused")
+    ann.send("user", target_ids=[bob.user], data=1, id="reused")
     assert ann.hear("ack")["duplicate"] is False
-    ann.send("user", target_ids=["bob"], data=2, id="reused")
+    ann.send("user", target_ids=[bob.user], data=2, id="reused")
     assert ann.hear_error("id_reused")["id"] == "reused"
     assert bob.hear("user")["data"] == 1
     assert heard_nothing_else(ann, ann, bob)
@@ -193,6 +193,6 @@ def test_a_keys_escapes_are_read(person):
 def test_a_burst_comes_as_one_message_in_each_frame(person):
     ann, bob = person("ann"), person("bob")
     for number in range(100):
-        ann.socket.send(json.dumps({"type": "user", "target_ids": ["bob"], "data": number}))
+        ann.socket.send(json.dumps({"type": "user", "target_ids": [bob.user], "data": number}))
     texts = [bob.hear_text() for _ in range(100)]
     assert [json.loads(text)["data"] for text in texts] == list(range(100))

@@ -1,6 +1,7 @@
 """A client on a bare socket, for the bytes that no library would send."""
 
 import base64
+import json
 import os
 import socket
 import struct
@@ -59,6 +60,12 @@ def header(opcode, length, *, fin=True, reserved=0, masked=True, size=None):
     return bytes([first, masked << 7 | short]) + extended + (MASK if masked else b"")
 
 
+def to_user(user, data):
+    """A frame with a message to a user."""
+    message = {"type": "user", "target_ids": [user], "data": data}
+    return frame(TEXT, json.dumps(message).encode())
+
+
 def close_payload(code, reason=b""):
     return code.to_bytes(2, "big") + reason
 
@@ -90,9 +97,11 @@ class Wire:
         self.socket.settimeout(SECONDS)
         self.socket.connect(node.address)
         self.unread = b""
+        self.user = None
 
     def open(self, user, *headers):
         """Makes a client of it; returns the response's head."""
+        self.user = user
         self.send(upgrade(user, *headers))
         head = self.read_head()
         assert head.startswith("HTTP/1.1 101 "), head
