@@ -64,6 +64,18 @@ def person(node, join_hub, fresh):
 
 
 @pytest.fixture
+def come_back(join_hub):
+    """Somebody leaves and comes back with the session and the place that they knew."""
+
+    def return_to_hub(person, **asks):
+        person.close()
+        known = {"session_id": person.connected["session_id"], "after": person.cursor}
+        return join_hub(person.node, person.user, asks=known | asks)
+
+    return return_to_hub
+
+
+@pytest.fixture
 def dial():
     """Opens bare TCP connections to a node."""
     with contextlib.ExitStack() as connections:

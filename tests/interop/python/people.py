@@ -9,11 +9,16 @@ from node import SECONDS
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+# The messages whose cursor is the place that a client keeps.
+MOVES = {"broadcast", "user", "room", "position", "gap", "reset"}
+
 
 class Person:
-    def __init__(self, node, user=None, *, query=None, **options):
-        self.user = user
+    def __init__(self, node, user=None, *, query=None, asks=None, **options):
+        """Connects; `asks` are further parameters, `query` is taken in place of them all."""
+        self.node, self.user = node, user
         asked = {} if user is None else {"user_id": user}
+        asked |= asks or {}
         text = urlencode(asked) if query is None else query
         # Everything is read as it comes, asked for or not: nobody here is slow.
         plain = {"ping_interval": None, "compression": None, "proxy": None, "max_queue": None}
@@ -24,6 +29,7 @@ class Person:
             connect(address, max_size=None, **timeouts, **(plain | options))
         )
         self.connected = None
+        self.cursor = asked.get("after")
 
     def say(self, text):
         """Sends the text as it is; bytes go in a binary frame."""
@@ -42,7 +48,14 @@ class Person:
         """The next message, which must be of this type where one is named."""
         message = json.loads(self.hear_text())
         assert type in (None, message["type"]), message
+        begins = message["type"] == "connected" and not message["resumed"]
+        if begins or message["type"] in MOVES:
+            self.cursor = message.get("cursor", self.cursor)
         return message
+
+    def hear_data(self, number):
+        """What so many messages of others carry, in the order in which they come."""
+        return [self.hear()["data"] for _ in range(number)]
 
     def hear_error(self, code):
         message = self.hear("error")

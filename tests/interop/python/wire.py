@@ -97,16 +97,17 @@ class Wire:
         self.socket.settimeout(SECONDS)
         self.socket.connect(node.address)
         self.unread = b""
-        self.user = None
+        self.user = self.connected = None
 
-    def open(self, user, *headers):
-        """Makes a client of it; returns the response's head."""
+    def open(self, user, *headers, **asks):
+        """Makes a client of it, with further parameters; returns the response's head."""
         self.user = user
-        self.send(upgrade(user, *headers))
+        path = "/ws?" + urlencode({"user_id": user, **asks})
+        self.send(upgrade(user, *headers, path=path))
         head = self.read_head()
         assert head.startswith("HTTP/1.1 101 "), head
-        connected = self.read_frame()
-        assert b'"connected"' in connected.text, connected
+        self.connected = json.loads(self.read_frame().text)
+        assert self.connected["type"] == "connected", self.connected
         return head
 
     def send(self, data):
@@ -145,6 +146,10 @@ class Wire:
         while (got := self.read_frame()).opcode != opcode:
             assert got.opcode != CLOSE, got
         return got
+
+    def hear(self):
+        """The next message; pings before it stay without an answer."""
+        return json.loads(self.read_until(TEXT).text)
 
     def read_close(self):
         """Reads to the close frame and then to the end of the connection; returns the code."""
