@@ -25,9 +25,9 @@ pub struct QueueLimits {
     pub messages: usize,
     /// How long a message waits, in milliseconds.
     pub ttl_ms: u64,
-    /// Bytes of one user's messages.
+    /// Bytes of one user's messages, as they go over the wire.
     pub user_bytes: usize,
-    /// Bytes of all queues together; beyond it those not written to for longest are emptied.
+    /// Memory of all queues together, in bytes; beyond it those not written to for longest are emptied.
     pub total_bytes: usize,
 }
 
@@ -78,6 +78,7 @@ struct Waiting {
 struct Queue {
     user: UserId,
     waiting: VecDeque<Waiting>,
+    /// Bytes of what waits, as it goes over the wire.
     bytes: usize,
     missed: u64,
     /// When the count of missed ones is forgotten.
@@ -117,8 +118,14 @@ pub struct Queues {
     fates: QueueCounts,
 }
 
+/// The memory that a waiting message takes.
 fn bytes_of(message: &Message) -> usize {
     WAITING_BYTES + message.bytes(true)
+}
+
+/// What counts for the bound of its user: the frame alone, so that an operator can reckon with it.
+fn wire_bytes(message: &Message) -> usize {
+    message.frame.plain().len()
 }
 
 impl Queue {
@@ -173,12 +180,12 @@ impl Queues {
     pub fn push(&mut self, now_ms: u64, user: &UserId, message: &Arc<Message>) {
         let key = self.find(user.as_str()).unwrap_or_else(|| self.add(user));
         self.expire(key, now_ms);
-        let bytes = bytes_of(message);
+        let (bytes, on_wire) = (bytes_of(message), wire_bytes(message));
         let limits = self.limits;
         let is_full = |queue: &Queue| {
             !queue.waiting.is_empty()
                 && (queue.waiting.len() >= limits.messages
-                    || queue.bytes + bytes > limits.user_bytes)
+                    || queue.bytes + on_wire > limits.user_bytes)
         };
         while is_full(&self.queues[key as usize]) {
             self.lose_first(key);
@@ -190,7 +197,7 @@ impl Queues {
             until_ms: now_ms + limits.ttl_ms,
             message: Arc::clone(message),
         });
-        queue.bytes += bytes;
+        queue.bytes += on_wire;
         self.link(key);
         self.bytes += bytes;
         self.messages += 1;
@@ -217,7 +224,7 @@ impl Queues {
         let queue = &mut self.queues[key as usize];
         if let Some(waiting) = queue.waiting.remove(at) {
             let bytes = bytes_of(&waiting.message);
-            queue.bytes -= bytes;
+            queue.bytes -= wire_bytes(&waiting.message);
             self.bytes -= bytes;
             self.messages -= 1;
             self.fates.received += 1;
@@ -363,7 +370,7 @@ impl Queues {
         self.bytes -= bytes;
         self.messages -= 1;
         let queue = &mut self.queues[key as usize];
-        queue.bytes -= bytes;
+        queue.bytes -= wire_bytes(&lost.message);
         queue.missed += 1;
         queue.until_ms = lost.until_ms + MISSED_MS;
     }

@@ -139,6 +139,21 @@ fn a_large_message_pushes_out_as_many_as_it_takes_and_waits_even_alone() {
 }
 
 #[test]
+fn the_bound_of_a_user_counts_what_goes_over_the_wire() {
+    let limits = QueueLimits {
+        user_bytes: 4000,
+        ..LIMITS
+    };
+    let mut queues = Queues::new(limits, 7);
+    (1..=3).for_each(|place| queues.push(0, &user("ann"), &message(place, &"x".repeat(1900))));
+    assert_eq!(places(&come(&mut queues, 0, "ann")), [2, 3]);
+    queues.receipt("ann", &[2]);
+    queues.push(0, &user("ann"), &message(4, &"x".repeat(1900)));
+    assert_eq!(places(&come(&mut queues, 0, "ann")), [3, 4]);
+    adds_up(&queues);
+}
+
+#[test]
 fn a_million_users_who_never_come_take_no_more_than_the_bound() {
     let mut queues = Queues::new(LIMITS, 7);
     for number in 0..1_000_000u64 {
