@@ -56,7 +56,8 @@ class Node:
         )
         self.said = []
         self.lines = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
         self.port = self._wait_for_address()
 
     def _listen(self):
@@ -81,14 +82,23 @@ class Node:
     def address(self):
         return ("127.0.0.1", self.port)
 
-    def end(self, how=signal.SIGTERM, seconds=30):
-        """Asks the node to end and returns its exit code."""
+    def tell_to_end(self, how=signal.SIGTERM):
+        """Asks the node to end; asked twice it doesn't wait for its clients."""
         if self.process.poll() is None:
             self.process.send_signal(how)
+
+    def end(self, how=signal.SIGTERM, seconds=30):
+        """Asks the node to end and returns its exit code."""
+        self.tell_to_end(how)
+        return self.wait(seconds)
+
+    def wait(self, seconds=30):
+        """Waits for the end of a node that was asked to and returns its exit code."""
         try:
             return self.process.wait(seconds)
         finally:
             self.kill()
+            self.listener.join(SECONDS)
 
     def kill(self):
         if self.process.poll() is None:

@@ -63,6 +63,14 @@ class Person:
         assert message["error"], "an error says in a sentence what is wrong"
         return message
 
+    def hear_all_to_the_close(self):
+        """Every message up to the close, which `hear_close` then names."""
+        heard = []
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                heard.append(json.loads(self.socket.recv(timeout=3 * SECONDS)))
+        return heard
+
     def hear_close(self):
         """Reads to the end and returns the close code; a node that drains takes its time."""
         try:
