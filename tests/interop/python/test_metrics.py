@@ -2,24 +2,49 @@
 
 import re
 
-LINE = re.compile(r'^([a-z_]+)(?:\{([a-z_]+)="([a-z_]+)"\})? ([0-9.]+)$')
+from node import until
+
+NAME = re.compile(r"wshub(_[a-z]+)+")
+LINE = re.compile(r'([a-z_]+)(?:\{([a-z_]+)="([a-z_]+)"\})? (\d+(?:\.\d+)?)')
+# Prometheus counts in seconds, bytes and parts of one.
+NO_BASE_UNIT = {"ms", "milliseconds", "microseconds", "minutes", "kib", "mib", "kilobytes"}
+NO_BASE_UNIT |= {"percent", "count", "sum", "bucket", "info", "counter", "gauge"}
 
 
 def scrape(node):
+    """All samples by name and label, of a page that keeps to the format and its conventions."""
     answer = node.get("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    types, values = {}, {}
-    for line in answer.body.decode().splitlines():
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split(" ")
-            assert name not in types, "each family stands once"
-            types[name] = kind
-        elif not line.startswith("# HELP "):
-            name, _, word, value = LINE.match(line).groups()
-            assert (types[name] == "counter") == name.endswith("_total"), line
-            values[name, word] = float(value)
+    page = answer.body.decode()
+    assert page.endswith("\n")
+    values, families = {}, set()
+    lines = iter(page.splitlines())
+    for line in lines:
+        if line.startswith("# HELP "):
+            _, _, family, sentence = line.split(" ", 3)
+            assert re.fullmatch(r"[^\\]+\.", sentence), line
+            kind = next(lines).removeprefix(f"# TYPE {family} ")
+            check_name(family, kind)
+            assert family not in families, "each family stands once"
+            families.add(family)
+            label = None
+            continue
+        name, key, word, value = LINE.fullmatch(line).groups()
+        assert name == family, "samples stand below their family's name"
+        assert key != "le"
+        assert label in (None, key), "all samples of a family have the same label"
+        assert (name, word) not in values, line
+        label, values[name, word] = key, float(value)
+    assert {name for name, _ in values} == families, "no family is empty"
     return values
+
+
+def check_name(family, kind):
+    assert NAME.fullmatch(family)
+    assert kind in {"counter", "gauge"}, (family, kind)
+    assert (kind == "counter") == family.endswith("_total"), family
+    assert NO_BASE_UNIT.isdisjoint(family.split("_")), family
 
 
 def test_connections_and_messages_are_counted_by_type(start, join_hub):
@@ -45,8 +70,7 @@ def test_disconnects_are_counted_by_reason(start, join_hub, dial):
     wire.send(b"\xff\x80\0\0\0\0")
     assert wire.read_close() == 1002
     ann.close()
-    while node.clients():
-        pass
+    assert until(lambda: node.clients() == 0)
     seen = scrape(node)
     assert seen["wshub_disconnects_total", "protocol_error"] == 1
     assert seen["wshub_disconnects_total", "client"] == 1
@@ -60,3 +84,31 @@ def test_repeats_are_counted(node):
     after = scrape(node)
     assert after["wshub_duplicates_total", None] - before["wshub_duplicates_total", None] == 2
     assert after["wshub_dedupe_ids", None] > before["wshub_dedupe_ids", None]
+
+
+def test_no_name_that_a_client_chose_is_among_the_metrics(start, join_hub):
+    node = start()
+    before = scrape(node)
+    for number in range(50):
+        name = f'x"}} 1\\{number}'
+        ann = join_hub(node, name)
+        ann.send("join", room_id=name)
+        ann.send("room", room_id=name, data=1, id=f"id-{number}")
+        ann.send(name)
+        node.publish({"type": "user", "target_ids": [name + "?"], "data": 1})
+        ann.close()
+    node.get("/" + "x" * 100)
+    after = scrape(node)
+    assert after.keys() == before.keys()
+    assert after["wshub_connections_opened_total", None] == 50
+
+
+def test_what_the_log_holds_is_told_in_seconds_and_bytes(start):
+    node = start("log.retention=3s")
+    node.publish([{"type": "broadcast", "data": "x" * 1000}] * 10)
+    seen = scrape(node)
+    assert seen["wshub_log_entries", None] == 10
+    assert seen["wshub_log_bytes", None] > 10_000
+    assert until(lambda: scrape(node)["wshub_log_window_seconds", None] > 0)
+    assert until(lambda: scrape(node)["wshub_log_entries", None] == 0)
+    assert scrape(node)["wshub_log_window_seconds", None] == 0
