@@ -9,9 +9,10 @@ import { fileURLToPath } from "node:url";
 const BINARY =
   process.env.WSHUB_BIN ?? fileURLToPath(new URL("../../../target/release/wshub", import.meta.url));
 
-/** Starts a node; resolves once it has said its address. */
-export async function startNode() {
-  const child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0"], { cwd: tmpdir() });
+/** Starts a node with these settings; resolves once it has said its address. */
+export async function startNode(...settings) {
+  const set = settings.flatMap((setting) => ["--set", setting]);
+  const child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...set], { cwd: tmpdir() });
   const port = await new Promise((resolve, reject) => {
     let said = "";
     // Both streams are read on after the address was found: a full pipe would hold up the node.
@@ -25,7 +26,11 @@ export async function startNode() {
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`${BINARY} ended with ${code}: ${said}`)));
   });
-  return { socketAddress: `ws://127.0.0.1:${port}/ws`, end: () => end(child) };
+  return {
+    address: `http://127.0.0.1:${port}`,
+    socketAddress: `ws://127.0.0.1:${port}/ws`,
+    end: () => end(child),
+  };
 }
 
 /** Asks the node to end; resolves to its exit code. */

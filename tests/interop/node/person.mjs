@@ -20,9 +20,9 @@ export class Person {
     });
   }
 
-  /** Connects and has heard `connected`. */
-  static async connect(hub, user, options = {}) {
-    const address = `${hub.socketAddress}?user_id=${encodeURIComponent(user)}`;
+  /** Connects and has heard `connected`; `asks` are further parameters. */
+  static async connect(hub, user, { asks = {}, ...options } = {}) {
+    const address = `${hub.socketAddress}?${new URLSearchParams({ user_id: user, ...asks })}`;
     const person = new Person(new WebSocket(address, options.protocols ?? [], options));
     await once(person.socket, "open", { signal: AbortSignal.timeout(DEADLINE_MS) });
     person.connected = await person.hear("connected");
@@ -56,9 +56,14 @@ export class Person {
   }
 
   /** Closes the connection and returns the close code that the hub answered with. */
-  async leave(code = 1000) {
-    const closed = once(this.socket, "close", { signal: AbortSignal.timeout(DEADLINE_MS) });
+  leave(code = 1000) {
+    const closed = this.hearClose();
     this.socket.close(code);
-    return (await closed)[0];
+    return closed;
+  }
+
+  /** Resolves to the close code that the hub ends the connection with. */
+  async hearClose() {
+    return (await once(this.socket, "close", { signal: AbortSignal.timeout(DEADLINE_MS) }))[0];
   }
 }
