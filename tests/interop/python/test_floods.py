@@ -73,7 +73,7 @@ def test_a_small_message_in_two_pieces_is_not_what_a_full_budget_costs(start, di
 
 
 def test_a_node_that_is_behind_stops_as_soon_as_any_other(start, dial):
-    node = start("shards=1")
+    node = start("shards=1", "drain.timeout=2s")
     listeners = [dial(node) for _ in range(100)]
     for number, listener in enumerate(listeners):
         listener.open(f"listener{number}")

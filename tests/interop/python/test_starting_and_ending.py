@@ -15,11 +15,11 @@ def test_asked_to_end_a_node_ends_with_0(start, how):
 
 @BOTH
 def test_a_client_is_told_that_the_node_ends(start, join_hub, how):
-    node = start()
+    node = start("drain.timeout=3s")
     ann = join_hub(node, "ann")
-    node.process.send_signal(how)
-    assert ann.hear_close() in {1001, 1012}
-    assert node.end(how) == 0
+    node.tell_to_end(how)
+    assert ann.hear_close() == 1012
+    assert node.wait() == 0
 
 
 def test_a_client_that_never_reads_does_not_keep_a_node_from_ending(start, dial):
