@@ -218,3 +218,27 @@ fn requests(node: &Node, page: &mut Page) {
         node.inboxes.times_full(),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    const SOURCE: &str = include_str!("metrics.rs");
+    const PAGE: &str = include_str!("../../../docs/operations.md");
+
+    /// The names of metrics that stand in a text between two of these marks, where a table names them.
+    fn names(text: &'static str, mark: char) -> BTreeSet<&'static str> {
+        let words = text.split(mark);
+        let is_name = |word: &&str| {
+            let rest = word.strip_prefix("wshub_").unwrap_or_default();
+            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        words.filter(is_name).collect()
+    }
+
+    #[test]
+    fn operators_can_read_what_each_metric_means() {
+        let (_, table) = PAGE.split_once("## Metrics").expect("a part on metrics");
+        assert_eq!(names(SOURCE, '"'), names(table, '`'));
+    }
+}
