@@ -245,7 +245,7 @@ impl Queues {
         told.is_some_and(|told| !wanted.acks && !queue.told_more && !queue.told.contains(&told))
     }
 
-    /// What waits for a user who comes, and how much was lost; the count starts anew, since the user is told now.
+    /// What waits for a user who comes, and how much was lost; the count starts anew where the user is told now.
     ///
     /// Where the connection resumes at a place, what stands before it is no news to it: having seen that place is a
     /// receipt, unless the client acknowledges itself. Else it goes on from `end`.
@@ -270,7 +270,11 @@ impl Queues {
             None => self.queues[key as usize].remember_told(wanted.session, end),
         }
         let queue = &mut self.queues[key as usize];
-        let missed = std::mem::take(&mut queue.missed);
+        let missed = if wanted.again {
+            0
+        } else {
+            std::mem::take(&mut queue.missed)
+        };
         let waiting = queue.waiting.iter();
         let waiting = waiting.map(|one| Arc::clone(&one.message)).collect();
         self.settle(key);

@@ -23,6 +23,8 @@ pub struct Wanted {
     pub acks: bool,
     /// It may be written compressed copies.
     pub deflates: bool,
+    /// It was in before and has lost its place: there is no `connected` that could tell what its user's queue has lost.
+    pub again: bool,
     /// Rooms to join at once; in place of what is no room's id its text.
     pub rooms: Vec<Result<RoomId, String>>,
 }

@@ -38,6 +38,7 @@ fn wanted(who: &str, handed: Option<SessionId>) -> Wanted {
         after: None,
         acks: false,
         deflates: false,
+        again: false,
         rooms: Vec::new(),
     }
 }

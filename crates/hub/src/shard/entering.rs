@@ -51,6 +51,7 @@ impl<S> Shard<S> {
                     after,
                     acks,
                     deflates: deflate.is_some(),
+                    again: false,
                     rooms,
                 };
                 self.ask_to_enter(now, token, wanted);
@@ -274,6 +275,7 @@ impl<S> Shard<S> {
             after: None,
             acks: connection.acks,
             deflates: connection.deflate.is_some(),
+            again: true,
             rooms: Vec::new(),
         };
         self.want(token, wanted);

@@ -78,3 +78,28 @@ fn a_user_may_have_a_thousand_connections_and_no_more() {
     assert_eq!(world.connect("bob").types(), ["connected"]);
     assert_eq!(world.clients(), 1001);
 }
+
+#[test]
+fn what_a_queue_lost_is_told_on_connecting_though_a_reset_came_between() {
+    let world = World::with_seed(6).limits(|limits| limits.queue_messages = 8);
+    let world = world.log_of(100_000);
+    let world = world.queues(|queues| queues.messages = 1);
+    let before = world.connect("ann");
+    before.closes_normally();
+    (0..40).for_each(|number| world.broadcast(&format!("{number} {}", "x".repeat(1000))));
+    let visitor = world.visitor("ann").with_buffer(3000).resuming(&before);
+    let mut comes = None;
+    world.at_once(|| {
+        let ann = visitor.comes();
+        ann.stops_reading();
+        comes = Some(ann);
+    });
+    let ann = comes.expect("ann");
+    (0..3).for_each(|number| world.tell(&["ann"], &format!("for ann {number}")));
+    (0..200).for_each(|number| world.broadcast(&format!("{number} {}", "y".repeat(1000))));
+    ann.reads_on();
+    assert_eq!(ann.each("reset", |_| ()).len(), 1);
+    ann.closes_normally();
+    let (_, _, missed) = world.connect("ann").found();
+    assert_eq!(missed, 2);
+}
