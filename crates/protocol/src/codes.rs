@@ -131,7 +131,7 @@ pub enum ErrorCode {
     TooLarge,
     /// The id was used for another message within `dedupe.window`.
     IdReused,
-    /// An `ack` whose cursor can't be read.
+    /// An `ack` whose cursor can't be read, or was not given to the connection.
     BadCursor,
     /// Beyond `limits.rooms_per_connection`.
     TooManyRooms,

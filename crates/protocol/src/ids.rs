@@ -110,7 +110,7 @@ impl MessageId {
     }
 }
 
-/// One session: 16 random bytes, a label on the wire and no credential.
+/// One session: 8 random bytes and their hash with the user, a label on the wire and no credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 16]);
 

@@ -195,7 +195,6 @@ impl<S> Shard<S> {
             }
             Ok(ClientMessage::Join { room, after }) => self.ask_to_join(token, room, after),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
-            // Nothing waits for a receipt yet.
             Ok(ClientMessage::Ack { cursors }) => self.acknowledge(now, token.index(), &cursors),
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
