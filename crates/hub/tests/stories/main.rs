@@ -14,6 +14,7 @@ mod ledger;
 mod messages;
 mod random_lives;
 mod repeats;
+mod resuming;
 mod rooms;
 mod second_opinion;
 mod slow_clients;

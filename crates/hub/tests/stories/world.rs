@@ -51,6 +51,7 @@ impl World {
             mode: Mode::Hub,
             inbox_bytes: 256 * 1024 * 1024,
             log_bytes: 64 * 1024 * 1024,
+            ids_bytes: 64 * 1024 * 1024,
             queues: QueueLimits {
                 messages: 100,
                 ttl_ms: secs(30 * 60),
@@ -78,6 +79,11 @@ impl World {
 
     pub(crate) fn log_of(self, bytes: usize) -> Self {
         self.planned(|plan| plan.log_bytes = bytes)
+    }
+
+    /// So many bytes are there for the ids of publishes.
+    pub(crate) fn ids_of(self, bytes: usize) -> Self {
+        self.planned(|plan| plan.ids_bytes = bytes)
     }
 
     pub(crate) fn queues(self, change: impl FnOnce(&mut QueueLimits)) -> Self {
@@ -168,6 +174,16 @@ impl World {
     /// From now on the log's answers get lost on their way, or again none.
     pub(crate) fn answers_are_lost(&self, lost: bool) {
         self.turns.borrow_mut().node.answers_are_lost = lost;
+    }
+
+    /// Somebody sets the clock on the wall, forward or back.
+    pub(crate) fn clock_jumps(&self, ms: i64) {
+        self.turns.borrow_mut().wall_ms += ms;
+    }
+
+    /// The name of a place in the log.
+    pub(crate) fn cursor(&self, offset: u64) -> String {
+        self.turns.borrow().node.lock().cursor(offset).to_string()
     }
 
     /// Publishes into a room, as by HTTP.
@@ -360,6 +376,8 @@ impl Visitor {
     pub(crate) fn handing_in(mut self, session: &str, after: &str) -> Self {
         session.clone_into(&mut self.peer.session);
         after.clone_into(&mut self.peer.after);
+        // Should its link break before it is told anything, it still has the place it came with.
+        self.peer.place = Some(after.to_owned()).filter(|after| !after.is_empty());
         self
     }
 
@@ -372,6 +390,18 @@ impl Visitor {
     /// Acknowledges `user` messages itself.
     pub(crate) fn that_acknowledges(mut self) -> Self {
         self.peer.acks = true;
+        self
+    }
+
+    /// Never answers a ping.
+    pub(crate) fn that_ignores_pings(mut self) -> Self {
+        self.peer.answers_pings = false;
+        self
+    }
+
+    /// Reads nothing until it is told to.
+    pub(crate) fn that_reads_nothing(mut self) -> Self {
+        self.peer.reads = false;
         self
     }
 
@@ -403,6 +433,15 @@ impl Visitor {
     pub(crate) fn recording(mut self) -> Self {
         self.peer.recording = Some(Vec::new());
         self
+    }
+
+    /// Comes, and leaves that under way.
+    pub(crate) fn comes_at_once(self) -> Client {
+        let before = self.world.at_once.replace(true);
+        let world = self.world.clone();
+        let client = self.comes();
+        world.at_once.set(before);
+        client
     }
 
     pub(crate) fn comes(self) -> Client {

@@ -103,10 +103,11 @@ impl Client {
         self.world.visitor(&self.user()).resuming(self).comes()
     }
 
-    /// The label of its session.
+    /// The label of its session; the one it handed in where it wasn't told another.
     pub(crate) fn session(&self) -> String {
         let labels = self.each("connected", |said| said.session_id.clone());
-        labels.into_iter().flatten().next().unwrap_or_default()
+        let told = labels.into_iter().flatten().next();
+        told.unwrap_or_else(|| self.look(|peer| peer.session.clone()))
     }
 
     /// The newest place that it keeps.

@@ -35,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) mode: Mode,
     pub(crate) inbox_bytes: usize,
     pub(crate) log_bytes: usize,
+    pub(crate) ids_bytes: usize,
     pub(crate) queues: QueueLimits,
 }
 
@@ -106,7 +107,7 @@ impl Node {
                 Arc::clone(&inboxes),
                 DedupeLimits {
                     window_ms: 300_000,
-                    bytes: 64 * 1024 * 1024,
+                    bytes: plan.ids_bytes,
                 },
                 plan.queues,
                 seed,

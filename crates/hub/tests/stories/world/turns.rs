@@ -32,6 +32,8 @@ pub(crate) struct Turns {
     pub(crate) seed: u64,
     pub(crate) rng: Rng,
     pub(crate) now_ms: u64,
+    /// How far the clock on the wall was set forward, or back.
+    pub(crate) wall_ms: i64,
     pub(crate) plan: Plan,
     pub(crate) node: Node,
     pub(crate) links: Vec<Link>,
@@ -60,10 +62,10 @@ const UNIX_MS: u64 = 1_700_000_000_000;
 /// How often the node lets go of what is too old.
 const SWEEP_MS: u64 = 1000;
 
-fn now_at(elapsed_ms: u64) -> Now {
+fn now_at(elapsed_ms: u64, wall_ms: i64) -> Now {
     Now {
         elapsed_ms,
-        unix_ms: UNIX_MS + elapsed_ms,
+        unix_ms: (UNIX_MS + elapsed_ms).saturating_add_signed(wall_ms),
     }
 }
 
@@ -73,7 +75,8 @@ impl Turns {
             seed,
             rng: Rng::with_seed(seed),
             now_ms: 0,
-            node: Node::new(&plan, seed, now_at(0)),
+            wall_ms: 0,
+            node: Node::new(&plan, seed, now_at(0, 0)),
             plan,
             links: Vec::new(),
             peers: Vec::new(),
@@ -84,7 +87,7 @@ impl Turns {
     }
 
     pub(crate) fn now(&self) -> Now {
-        now_at(self.now_ms)
+        now_at(self.now_ms, self.wall_ms)
     }
 
     pub(crate) fn mask(&mut self) -> [u8; 4] {

@@ -1,0 +1,326 @@
+//! Whoever comes back with a place gets what was said behind it, all of it once and in order, or is told to reload.
+
+use wshub_protocol::CloseCode;
+
+use crate::world::{Client, World, secs};
+
+/// Numbers as they are heard.
+fn numbers(all: impl Iterator<Item = u64>) -> Vec<String> {
+    all.map(|n| n.to_string()).collect()
+}
+
+#[test]
+fn who_comes_back_gets_exactly_what_was_missed() {
+    let world = World::with_seed(300).shards(2);
+    let ann = world.visitor("ann").in_rooms("news,chat").comes();
+    world.broadcast("seen");
+    ann.hangs_up();
+    world.broadcast("for all");
+    world.tell(&["bob"], "for bob");
+    world.publish("dogs", "a room of others");
+    world.publish("news", "in her room");
+    world.tell(&["ann", "bob"], "for her");
+    world.publish("chat", "in her other room");
+    let back = world.visitor("ann").resuming(&ann).in_rooms("news,chat");
+    let back = back.comes();
+    world.broadcast("live");
+    let types = "connected joined joined broadcast room user room broadcast";
+    assert_eq!(back.types().join(" "), types);
+    assert_eq!(
+        back.heard().join(", "),
+        "for all, in her room, for her, in her other room, live"
+    );
+    assert_eq!(back.each("user", |said| said.offset()), [6]);
+    assert_eq!(back.found(), (true, 1, 0));
+}
+
+#[test]
+fn a_room_that_is_not_named_again_is_not_resumed() {
+    let world = World::with_seed(301);
+    let ann = world.visitor("ann").in_rooms("news,chat").comes();
+    ann.hangs_up();
+    world.publish("news", "one");
+    world.publish("chat", "two");
+    let back = world.visitor("ann").resuming(&ann).in_rooms("chat").comes();
+    world.publish("news", "three");
+    world.publish("chat", "four");
+    assert_eq!(back.heard(), ["two", "four"]);
+}
+
+#[test]
+fn who_missed_nothing_is_resumed_too() {
+    let world = World::with_seed(302);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    let back = ann.comes_back();
+    assert_eq!(
+        (back.found(), back.types().len()),
+        ((true, 0, 0), 1),
+        "an empty log"
+    );
+    world.tell(&["bob"], "for others");
+    let again = back.comes_back();
+    assert_eq!((again.found(), again.types().len()), ((true, 0, 0), 1));
+}
+
+#[test]
+fn a_cursor_that_names_no_place_of_this_log_resumes_nothing_and_refuses_nobody() {
+    let world = World::with_seed(303);
+    (0..3).for_each(|n| world.broadcast(&n.to_string()));
+    let ours = world.cursor(2);
+    let epoch = ours.split(':').next().expect("an epoch");
+    let cursors = [
+        String::new(),
+        "garbage".to_owned(),
+        "9.abc:0:3".to_owned(),
+        format!("2.{:x}:0:2", 303),
+        format!("1.{:x}:0:2", 304),
+        world.cursor(4),
+        world.cursor(u64::MAX),
+        format!("{epoch}:1:2"),
+        format!("{ours},{epoch}:1:2"),
+        format!("{ours},{ours}"),
+        format!("{ours},"),
+        format!("{ours}-7"),
+        format!("{epoch}:0:18446744073709551616"),
+        format!("{epoch}:0:-1"),
+        format!("{epoch}:0:02"),
+        "%00%ff".to_owned(),
+        "x".repeat(100 * 1024),
+        [ours.as_str(); 3000].join(","),
+    ];
+    for after in cursors {
+        let ann = world.visitor("ann").handing_in("", &after).comes();
+        assert_eq!(
+            (ann.types().len(), ann.found()),
+            (1, (false, 0, 0)),
+            "{after:.99}"
+        );
+        assert_eq!(ann.place(), world.cursor(3), "{after:.99}");
+    }
+    let ann = world.visitor("ann").handing_in("", &ours).comes();
+    assert_eq!(
+        (ann.heard(), ann.found()),
+        (vec!["2".to_owned()], (true, 0, 0))
+    );
+}
+
+#[test]
+fn a_place_that_the_log_has_let_go_of_resumes_nothing() {
+    let world = World::with_seed(304);
+    world.broadcast("let go of");
+    world.advance(secs(200));
+    world.broadcast("kept");
+    world.advance(secs(101));
+    let come = |after| {
+        world
+            .visitor("ann")
+            .handing_in("", &world.cursor(after))
+            .comes()
+    };
+    let (before, behind) = (come(0), come(1));
+    assert_eq!((before.found().0, before.heard().len()), (false, 0));
+    assert_eq!(
+        (behind.found().0, behind.heard()),
+        (true, vec!["kept".to_owned()])
+    );
+}
+
+#[test]
+fn a_session_keeps_its_label() {
+    let world = World::with_seed(305);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    let back = ann.comes_back();
+    assert_eq!(back.session(), ann.session());
+    back.hangs_up();
+    let stale = world
+        .visitor("ann")
+        .handing_in(&ann.session(), "garbage")
+        .comes();
+    assert_eq!((stale.session(), stale.found().0), (ann.session(), false));
+}
+
+#[test]
+fn a_label_that_a_live_connection_of_the_user_holds_is_not_given_twice() {
+    let world = World::with_seed(306);
+    let ann = world.connect("ann");
+    let twin = ann.comes_back();
+    assert_ne!(twin.session(), ann.session());
+    assert!(twin.found().0, "the place counts all the same");
+    ann.closes_normally();
+    let back = ann.comes_back();
+    assert_eq!(back.session(), ann.session());
+}
+
+#[test]
+fn a_label_of_somebody_else_or_of_nobody_is_not_kept() {
+    let world = World::with_seed(307);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    for label in [
+        ann.session(),
+        "A".repeat(22),
+        "ann".to_owned(),
+        "é".repeat(500),
+    ] {
+        let bob = world
+            .visitor("bob")
+            .handing_in(&label, &ann.place())
+            .comes();
+        assert_ne!(bob.session(), label);
+        assert_eq!((bob.session().len(), bob.found()), (22, (true, 0, 0)));
+    }
+}
+
+#[test]
+fn a_backlog_far_longer_than_an_outbox_comes_whole() {
+    let world = World::with_seed(308).limits(|limits| limits.queue_messages = 8);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    (0..3000).for_each(|n| world.broadcast(&n.to_string()));
+    let back = world.visitor("ann").with_buffer(1000).resuming(&ann);
+    let back = back.comes();
+    world.broadcast("3000");
+    assert_eq!(back.heard(), numbers(0..=3000));
+    assert_eq!(world.closed_with(CloseCode::TooSlow), 0);
+    let slow = world
+        .visitor("ann")
+        .with_buffer(300)
+        .resuming(&ann)
+        .that_reads_nothing();
+    let slow = slow.comes();
+    (3001..3100).for_each(|n| world.broadcast(&n.to_string()));
+    world.advance(secs(5));
+    slow.reads_on();
+    assert_eq!(
+        slow.heard(),
+        numbers(0..3100),
+        "catching up is not being slow"
+    );
+}
+
+#[test]
+fn large_messages_come_whole_though_few_of_them_fill_an_outbox() {
+    let world = World::with_seed(309).limits(|limits| limits.queue_bytes = 10_000);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    let large = "x".repeat(30_000);
+    (0..20).for_each(|_| world.broadcast(&large));
+    let back = world
+        .visitor("ann")
+        .with_buffer(1000)
+        .resuming(&ann)
+        .comes();
+    assert_eq!(back.heard().len(), 20);
+    assert_eq!(world.closed_with(CloseCode::TooSlow), 0);
+}
+
+#[test]
+fn what_is_said_while_somebody_catches_up_comes_behind_in_order() {
+    for seed in 0..60 {
+        let world = World::with_seed(seed).shards(2);
+        let world = world.limits(|limits| limits.queue_messages = 32);
+        let ann = world.connect("ann");
+        ann.hangs_up();
+        let say = |n: u64| match n % 3 {
+            0 => world.broadcast(&n.to_string()),
+            1 => world.publish("news", &n.to_string()),
+            _ => world.tell(&["ann"], &n.to_string()),
+        };
+        (0..200).for_each(say);
+        let back = world.visitor("ann").in_rooms("news").with_buffer(900);
+        let back = back.resuming(&ann).comes_at_once();
+        world.at_once(|| {
+            (200..400).for_each(|n| {
+                say(n);
+                (0..world.chance(3)).for_each(|_| world.turn());
+            });
+        });
+        assert_eq!(back.heard(), numbers(0..400), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_link_that_breaks_again_and_again_neither_loses_nor_doubles() {
+    for seed in 0..100 {
+        let world = World::with_seed(seed).shards(2);
+        let mut ann = world.visitor("ann").in_rooms("news").comes();
+        let mut heard = Vec::new();
+        world.hurry(|| {
+            for n in 0..40_u64 {
+                match n % 3 {
+                    0 => world.broadcast(&n.to_string()),
+                    1 => world.publish("news", &n.to_string()),
+                    _ => world.tell(&["ann"], &n.to_string()),
+                }
+                (0..world.chance(60)).for_each(|_| {
+                    world.turn();
+                    world.advance_if_idle();
+                });
+                if n % 4 == 0 {
+                    ann = breaks_and_comes_back(&world, &ann, &mut heard);
+                }
+            }
+        });
+        world.advance(secs(2));
+        breaks_and_comes_back(&world, &ann, &mut heard);
+        assert_eq!(heard, numbers(0..40), "seed {seed}");
+    }
+}
+
+fn breaks_and_comes_back(world: &World, client: &Client, heard: &mut Vec<String>) -> Client {
+    if world.chance(2) == 0 {
+        client.hangs_up();
+    } else {
+        client.vanishes();
+    }
+    heard.extend(client.heard());
+    let back = world.visitor(&client.user()).resuming(client);
+    back.in_rooms("news").with_buffer(2000).comes()
+}
+
+#[test]
+fn who_is_overtaken_by_the_log_is_told_to_reload_and_gets_what_still_waits() {
+    let world = World::with_seed(310).limits(|limits| limits.queue_messages = 8);
+    let world = world.log_of(200_000);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    (0..100).for_each(|n| world.broadcast(&format!("old {n}")));
+    world.tell(&["ann"], "waits");
+    let back = world.visitor("ann").with_buffer(500).resuming(&ann);
+    let back = back.that_reads_nothing().comes();
+    (0..1000).for_each(|_| world.broadcast("overtakes"));
+    back.reads_on();
+    world.broadcast("live");
+    assert_eq!(back.found(), (true, 1, 0));
+    let heard = back.heard();
+    let old = heard.iter().take_while(|text| text.starts_with("old"));
+    let old = old.count();
+    assert!((1..100).contains(&old), "{old} were on their way");
+    assert_eq!(heard[old..], ["waits", "live"]);
+    assert_eq!(back.types()[1 + old..], ["reset", "user", "broadcast"]);
+    assert_eq!(back.last("reset", |said| said.offset()), 1101);
+    assert_eq!(back.place(), world.cursor(1102));
+}
+
+#[test]
+fn what_was_given_before_a_reset_is_not_given_again_behind_it() {
+    let world = World::with_seed(311).limits(|limits| limits.queue_messages = 8);
+    let world = world.log_of(200_000);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    world.tell(&["ann"], "first");
+    (0..99).for_each(|_| world.broadcast("old"));
+    world.tell(&["ann"], "last");
+    let back = world.visitor("ann").with_buffer(500).resuming(&ann);
+    let back = back.that_ignores_pings().that_reads_nothing().comes();
+    (0..1000).for_each(|_| world.broadcast("overtakes"));
+    back.reads_on();
+    assert_eq!(
+        back.each("user", |said| said.data().to_owned()),
+        [r#""first""#, r#""last""#]
+    );
+    assert_eq!(back.each("reset", |_| ()).len(), 1);
+    assert_eq!(world.engine().queued.0, 2, "nothing has a receipt");
+}
