@@ -324,3 +324,156 @@ fn what_was_given_before_a_reset_is_not_given_again_behind_it() {
     assert_eq!(back.each("reset", |_| ()).len(), 1);
     assert_eq!(world.engine().queued.0, 2, "nothing has a receipt");
 }
+
+#[test]
+fn a_join_with_a_place_brings_what_was_missed_of_that_room_and_then_what_is_live() {
+    let world = World::with_seed(312).shards(2);
+    let [ann, bob] = world
+        .connect_all(["ann", "bob"])
+        .map(|client| client.join("news"));
+    world.publish("news", "seen");
+    let place = ann.place();
+    ann.leaves("news");
+    world.publish("news", "missed");
+    world.broadcast("for all");
+    world.publish("chat", "another room");
+    world.publish("news", "missed too");
+    ann.joins_after("news", &place);
+    world.publish("news", "live");
+    assert_eq!(
+        ann.heard(),
+        ["seen", "for all", "missed", "missed too", "live"]
+    );
+    assert_eq!(
+        ann.types()[4..],
+        ["broadcast", "joined", "room", "room", "room"]
+    );
+    assert_eq!(ann.each("joined", |said| said.resumed), [None, Some(true)]);
+    assert_eq!(
+        bob.heard(),
+        ["seen", "missed", "for all", "missed too", "live"]
+    );
+}
+
+#[test]
+fn a_join_with_a_place_that_is_none_is_answered_so_and_goes_on_from_here() {
+    let world = World::with_seed(313);
+    let ann = world.connect("ann");
+    world.publish("news", "missed");
+    for after in [
+        "garbage",
+        "9.abc:0:3",
+        &world.cursor(2),
+        &"x".repeat(100 * 1024),
+    ] {
+        ann.joins_after("news", after);
+        assert_eq!(
+            ann.last("joined", |said| said.resumed),
+            Some(false),
+            "{after:.99}"
+        );
+        ann.leaves("news");
+    }
+    ann.joins_after("news", "garbage");
+    world.publish("news", "live");
+    assert_eq!(
+        (ann.heard(), ann.errors().len()),
+        (vec!["live".to_owned()], 0)
+    );
+}
+
+#[test]
+fn what_is_for_her_meanwhile_is_not_lost_while_a_room_catches_up() {
+    for seed in 0..60 {
+        let world = World::with_seed(seed).shards(2);
+        let world = world.limits(|limits| limits.queue_messages = 16);
+        let ann = world.visitor("ann").with_buffer(1500).comes();
+        let place = ann.place();
+        (0..150).for_each(|n| world.publish("news", &n.to_string()));
+        world.at_once(|| {
+            ann.joins_after("news", &place);
+            while ann.each("joined", |_| ()).is_empty() {
+                world.turn();
+                world.advance_if_idle();
+            }
+            (150..250).for_each(|n| {
+                world.publish("news", &n.to_string());
+                world.tell(&["ann"], &n.to_string());
+                (0..world.chance(3)).for_each(|_| world.turn());
+            });
+        });
+        let texts = |kind| ann.each(kind, |said| said.data().trim_matches('"').to_owned());
+        assert_eq!(texts("room"), numbers(0..250), "seed {seed}");
+        assert_eq!(texts("user"), numbers(150..250), "seed {seed}");
+    }
+}
+
+#[test]
+fn who_leaves_while_catching_up_hears_nothing_of_the_room_behind_left() {
+    for seed in 0..100 {
+        let world = World::with_seed(seed).limits(|limits| limits.queue_messages = 8);
+        let [ann, bob] = ["ann", "bob"].map(|user| world.visitor(user).with_buffer(1000).comes());
+        let (place, resumes) = (ann.place(), seed % 2 == 0);
+        (0..300).for_each(|n| world.publish("news", &n.to_string()));
+        world.broadcast("for all");
+        let ann = if resumes {
+            world
+                .visitor("ann")
+                .in_rooms("news")
+                .with_buffer(1000)
+                .handing_in("", &place)
+                .comes_at_once()
+        } else {
+            world.hurry(|| ann.joins_after("news", &place));
+            ann
+        };
+        world.at_once(|| {
+            (0..world.chance(200)).for_each(|_| world.turn());
+            ann.leaves("news");
+            ann.joins("chat");
+        });
+        world.publish("news", "too late");
+        world.publish("chat", "live");
+        let types = ann.types();
+        let left = types
+            .iter()
+            .position(|kind| kind == "left")
+            .expect("an answer");
+        let rooms = types[left..].iter().filter(|kind| *kind == "room");
+        assert_eq!(rooms.count(), 1, "only that of the chat, seed {seed}");
+        assert_eq!(ann.heard().last().map(String::as_str), Some("live"));
+        assert!(ann.heard().contains(&"for all".to_owned()) && bob.is_connected());
+    }
+}
+
+#[test]
+fn who_leaves_and_joins_again_while_catching_up_goes_on_from_the_second_join() {
+    for seed in 0..100 {
+        let world = World::with_seed(seed).limits(|limits| limits.queue_messages = 8);
+        let ann = world.visitor("ann").with_buffer(1000).comes();
+        let place = ann.place();
+        (0..300).for_each(|n| world.publish("news", &n.to_string()));
+        world.at_once(|| {
+            ann.joins_after("news", &place);
+            (0..world.chance(100)).for_each(|_| world.turn());
+            ann.leaves("news");
+            ann.joins("news");
+            (300..310).for_each(|n| world.publish("news", &n.to_string()));
+        });
+        let types = ann.types();
+        let joined = types
+            .iter()
+            .rposition(|kind| kind == "joined")
+            .expect("an answer");
+        let behind = types[joined..]
+            .iter()
+            .filter(|kind| *kind == "room")
+            .count();
+        let from = ann.last("joined", |said| said.offset());
+        let rooms = ann.each("room", |said| said.offset());
+        assert_eq!(
+            rooms[rooms.len() - behind..],
+            (from + 1..=310).collect::<Vec<_>>()
+        );
+    }
+}
