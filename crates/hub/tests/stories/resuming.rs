@@ -2,12 +2,7 @@
 
 use wshub_protocol::CloseCode;
 
-use crate::world::{Client, World, secs};
-
-/// Numbers as they are heard.
-fn numbers(all: impl Iterator<Item = u64>) -> Vec<String> {
-    all.map(|n| n.to_string()).collect()
-}
+use crate::world::{Client, World, numbers, secs};
 
 #[test]
 fn who_comes_back_gets_exactly_what_was_missed() {

@@ -33,6 +33,11 @@ pub(crate) fn secs(seconds: u64) -> u64 {
     seconds * 1000
 }
 
+/// Numbers as they are heard.
+pub(crate) fn numbers(all: impl Iterator<Item = u64>) -> Vec<String> {
+    all.map(|n| n.to_string()).collect()
+}
+
 /// The buffer of a link, about that of a Linux socket.
 const BUFFER_BYTES: usize = 128 * 1024;
 

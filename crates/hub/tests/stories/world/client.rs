@@ -193,6 +193,12 @@ impl Client {
         self.with(|turns, at| turns.peers[at].answers_pings = false);
     }
 
+    /// Answers the last of the pings it was given, once, as RFC 6455 section 5.5.3 lets it.
+    pub(crate) fn answers_the_last_ping(&self) {
+        let ping = self.look(|peer| peer.last_ping.clone());
+        self.sends_frame(wire::PONG | wire::FIN, &ping);
+    }
+
     pub(crate) fn ignores_the_close(&self) {
         self.with(|turns, at| turns.peers[at].answers_close = false);
     }
@@ -203,6 +209,11 @@ impl Client {
             |said| said.is_message(),
             |said| said.data().trim_matches('"').to_owned(),
         )
+    }
+
+    /// The places of all messages it heard.
+    pub(crate) fn places(&self) -> Vec<u64> {
+        self.told(|said| said.is_message(), Said::offset)
     }
 
     /// The types of all it was told, in order.

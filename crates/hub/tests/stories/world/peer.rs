@@ -88,6 +88,7 @@ pub(crate) struct Peer {
     pub(crate) keeps_texts: bool,
     pub(crate) compressed_frames: usize,
     pub(crate) pings: usize,
+    pub(crate) last_ping: Vec<u8>,
     pub(crate) pongs: Vec<Vec<u8>>,
     /// The code and reason of the server's close frame; no code is 1005.
     pub(crate) close: Option<(u16, String)>,
@@ -122,6 +123,7 @@ impl Peer {
             keeps_texts: false,
             compressed_frames: 0,
             pings: 0,
+            last_ping: Vec::new(),
             pongs: Vec::new(),
             close: None,
             said_close: false,
@@ -153,6 +155,7 @@ impl Peer {
             wire::TEXT | wire::BINARY => self.take_message(frame),
             wire::PING => {
                 self.pings += 1;
+                frame.payload.clone_into(&mut self.last_ping);
                 if self.answers_pings && !self.said_close {
                     self.send(wire::PONG | wire::FIN, &frame.payload, mask);
                 }
