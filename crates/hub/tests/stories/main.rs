@@ -14,6 +14,7 @@ mod ledger;
 mod messages;
 mod queues;
 mod random_lives;
+mod receipts;
 mod repeats;
 mod resuming;
 mod rooms;
