@@ -56,7 +56,7 @@ impl<S> Shard<S> {
         connection.phase = Phase::Answered;
         if was == Phase::Open {
             self.counters.left.add(1);
-            if connection.leaves != Leaves::Not {
+            if connection.leaves != Leaves::Not && !self.stopped {
                 self.counters.moved.add(1);
             }
             let answer = match code {
@@ -71,7 +71,8 @@ impl<S> Shard<S> {
         }
     }
 
-    /// Closes all connections with 1001, and every one that still comes.
+    /// Closes all connections with 1001, and every one that still comes. Those that are live are told how far the log
+    /// goes first: where it ends now, since what was for others this shard hasn't heard of.
     pub fn stop(&mut self, now: Now) {
         self.stopped = true;
         let all: Vec<u32> = self
@@ -80,7 +81,13 @@ impl<S> Shard<S> {
             .map(|(index, _)| index as u32)
             .collect();
         for index in all {
-            self.close(now, index, CloseCode::GoingAway);
+            let connection = &self.connections[index as usize];
+            if connection.live && connection.phase == Phase::Open {
+                self.leave_behind_end(now, index);
+                self.arm(index);
+            } else {
+                self.close(now, index, CloseCode::GoingAway);
+            }
         }
     }
 
@@ -122,13 +129,26 @@ impl<S> Shard<S> {
         }
         match connection.leaves {
             Leaves::Not => {}
-            Leaves::Told => {
-                connection.leaves = Leaves::Due;
-                connection.until = now.tick().plus_ms(LEAVE_MS);
-                let token = Token::new(index, connection.generation);
-                self.want_end(token);
-            }
-            Leaves::Due => self.close(now, index, CloseCode::Draining),
+            Leaves::Told => self.leave_behind_end(now, index),
+            Leaves::Due => self.close(now, index, self.code_to_leave_with()),
+        }
+    }
+
+    /// Has a connection closed behind the log's end, when that is known.
+    fn leave_behind_end(&mut self, now: Now, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        connection.leaves = Leaves::Due;
+        connection.until = now.tick().plus_ms(LEAVE_MS);
+        let token = Token::new(index, connection.generation);
+        self.want_end(token);
+    }
+
+    /// What a connection is closed with whose time to leave has come.
+    pub(super) fn code_to_leave_with(&self) -> CloseCode {
+        if self.stopped {
+            CloseCode::GoingAway
+        } else {
+            CloseCode::Draining
         }
     }
 

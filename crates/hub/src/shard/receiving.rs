@@ -2,7 +2,7 @@
 //! client that nothing was for it how far the log has moved on.
 
 use wshub_protocol::client_message::Refusal;
-use wshub_protocol::{CloseCode, Cursor, ErrorCode, server_message};
+use wshub_protocol::{Cursor, ErrorCode, server_message};
 
 use super::timing::position_deadline;
 use super::{Effect, Shard, Token};
@@ -164,7 +164,7 @@ impl<S> Shard<S> {
                 continue;
             }
             if self.connections[token.index() as usize].leaves == Leaves::Due {
-                self.close(now, token.index(), CloseCode::Draining);
+                self.close(now, token.index(), self.code_to_leave_with());
             } else {
                 self.tell_position(now, token.index());
             }

@@ -154,6 +154,11 @@ fn whoever_leaves_a_draining_node_is_told_how_far_the_log_went_if_it_moved_on() 
 }
 
 #[test]
+fn a_node_that_stops_tells_how_far_the_log_went_if_it_moved_on() {
+    ends(366, 1001, World::stop);
+}
+
+#[test]
 fn other_closes_tell_no_position() {
     let world = World::with_seed(367);
     let [ann, bob] = world.connect_all(["ann", "bob"]);
