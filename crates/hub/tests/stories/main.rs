@@ -12,6 +12,7 @@ mod fairness;
 mod heartbeats;
 mod ledger;
 mod messages;
+mod overload;
 mod positions;
 mod queues;
 mod random_lives;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use wshub_engine::{Engine, EngineState};
 use wshub_hub::counters::LedgerCounts;
 use wshub_hub::queues::QueueLimits;
-use wshub_hub::{Counters, Limits, Mode, Publication};
+use wshub_hub::{Counters, Limits, Mode, Outcome, Publication};
 use wshub_protocol::client_message::{Publish, Target, parse_publish};
 use wshub_protocol::extensions::accept_deflate;
 use wshub_protocol::{CloseCode, MessageId, RoomId, UserId};
@@ -218,6 +218,11 @@ impl World {
             from: String::new(),
         });
         self.settled();
+    }
+
+    /// What became of all that was published by HTTP, in the order it came to the engine.
+    pub(crate) fn http_outcomes(&self) -> Vec<Outcome> {
+        self.turns.borrow().http_outcomes.clone()
     }
 
     fn publish_to(&self, target: Target, text: &str) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
-use wshub_hub::{Arrival, Now, Publication};
+use wshub_hub::{Arrival, Now, Outcome, Publication};
 use wshub_protocol::upgrade::Query;
 use wshub_protocol::{SessionId, UserId};
 
@@ -42,6 +42,8 @@ pub(crate) struct Turns {
     pub(crate) door: VecDeque<usize>,
     /// Publications on their way to the engine.
     pub(crate) http: VecDeque<Publication>,
+    /// What became of those that got there.
+    pub(crate) http_outcomes: Vec<Outcome>,
     steps: Vec<Step>,
 }
 
@@ -82,6 +84,7 @@ impl Turns {
             peers: Vec::new(),
             door: VecDeque::new(),
             http: VecDeque::new(),
+            http_outcomes: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -216,7 +219,8 @@ impl Turns {
             Step::Arrive => self.arrive(),
             Step::PublishByHttp => {
                 let batch = self.http.pop_front().into_iter().collect();
-                self.node.publish(now, batch);
+                let outcomes = self.node.publish(now, batch);
+                self.http_outcomes.extend(outcomes);
             }
             Step::Expire(shard) => {
                 self.node.shards[shard].expire(now);
