@@ -4,6 +4,7 @@
 mod world;
 
 mod bad_input;
+mod clocks;
 mod closing;
 mod compression;
 mod connecting;
