@@ -12,6 +12,7 @@ mod draining;
 mod fairness;
 mod heartbeats;
 mod ledger;
+mod ledger_counts;
 mod messages;
 mod overload;
 mod positions;

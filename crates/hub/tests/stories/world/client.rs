@@ -189,6 +189,14 @@ impl Client {
         self.world.settled();
     }
 
+    /// Hears what the server's kernel took and the link never brought, though it is over.
+    pub(crate) fn hears_what_the_link_holds(&self) {
+        self.with(|turns, at| {
+            let (rest, mask) = (turns.links[at].down.rest(), turns.mask());
+            turns.peers[at].hear(&rest, mask);
+        });
+    }
+
     pub(crate) fn ignores_pings(&self) {
         self.with(|turns, at| turns.peers[at].answers_pings = false);
     }

@@ -18,6 +18,8 @@ pub(crate) struct Pipe {
     /// A writer was told that there is no room.
     wants_room: bool,
     last_arrival: u64,
+    /// What a reset took with it, though the writer's kernel had it.
+    swallowed: Vec<u8>,
 }
 
 struct Piece {
@@ -36,6 +38,7 @@ impl Pipe {
             cut: false,
             wants_room: false,
             last_arrival: 0,
+            swallowed: Vec::new(),
         }
     }
 
@@ -93,6 +96,22 @@ impl Pipe {
         out
     }
 
+    /// Has all that is under way swallowed.
+    fn reset(&mut self) {
+        self.swallowed = self.rest();
+        self.pieces.clear();
+        self.held = 0;
+    }
+
+    /// All that was written and not read, whether or not it can be.
+    pub(crate) fn rest(&self) -> Vec<u8> {
+        let unread = self
+            .pieces
+            .iter()
+            .flat_map(|piece| &piece.bytes[piece.read..]);
+        self.swallowed.iter().chain(unread).copied().collect()
+    }
+
     /// Whether the writer is to be told of room: like Linux, when a third of the buffer is free.
     pub(crate) fn tells_room(&mut self) -> bool {
         let tells = self.wants_room && self.room() * 3 >= self.capacity;
@@ -137,8 +156,7 @@ impl Link {
     /// the client hasn't read may be lost, and here always is.
     pub(crate) fn close_by_server(&mut self) {
         if self.up.held > 0 {
-            self.down.pieces.clear();
-            self.down.held = 0;
+            self.down.reset();
         }
         self.open = false;
         self.down.ended = true;
