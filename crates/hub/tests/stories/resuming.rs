@@ -212,6 +212,27 @@ fn large_messages_come_whole_though_few_of_them_fill_an_outbox() {
 }
 
 #[test]
+fn a_backlog_of_many_parts_comes_whole_to_who_has_room_for_each() {
+    let world = World::with_seed(314).shards(2);
+    let ann = world.visitor("ann").in_rooms("news").comes();
+    ann.hangs_up();
+    for n in 0..1000 {
+        match n % 2 {
+            0 => world.broadcast(&n.to_string()),
+            _ => world.publish("news", &n.to_string()),
+        }
+    }
+    let back = world.visitor("ann").in_rooms("news").resuming(&ann);
+    let back = back.with_buffer(1 << 20).comes();
+    assert_eq!(back.heard(), numbers(0..1000));
+    let large = world.visitor("bob").comes();
+    large.hangs_up();
+    (0..20).for_each(|_| world.broadcast(&"x".repeat(100_000)));
+    let back = world.visitor("bob").resuming(&large).with_buffer(1 << 22);
+    assert_eq!(back.comes().places(), (1001..=1020).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_said_while_somebody_catches_up_comes_behind_in_order() {
     for seed in 0..60 {
         let world = World::with_seed(seed).shards(2);
@@ -297,6 +318,49 @@ fn who_is_overtaken_by_the_log_is_told_to_reload_and_gets_what_still_waits() {
     assert_eq!(back.types()[1 + old..], ["reset", "user", "broadcast"]);
     assert_eq!(back.last("reset", |said| said.offset()), 1101);
     assert_eq!(back.place(), world.cursor(1102));
+}
+
+/// Somebody reads nothing while they catch up with so many messages, and so many more come, of which the log keeps
+/// about a hundred. Answers what they heard, and whether they were reset.
+fn is_overtaken_by(more: u64, room: bool) -> (Vec<String>, bool) {
+    let world = World::with_seed(315).limits(|limits| limits.queue_messages = 8);
+    let world = world.log_of(50_000);
+    let say = |all: std::ops::Range<u64>| {
+        all.for_each(|n| match room {
+            true => world.publish("news", &n.to_string()),
+            false => world.broadcast(&n.to_string()),
+        });
+    };
+    let ann = world.visitor("ann").with_buffer(500).comes();
+    ann.stops_reading();
+    let back = if room {
+        say(0..60);
+        ann.joins_after("news", &world.cursor(0));
+        ann
+    } else {
+        ann.hangs_up();
+        say(0..60);
+        let back = world.visitor("ann").with_buffer(500).resuming(&ann);
+        back.that_reads_nothing().comes()
+    };
+    say(60..60 + more);
+    back.reads_on();
+    (back.heard(), !back.each("reset", |_| ()).is_empty())
+}
+
+#[test]
+fn who_is_overtaken_by_one_message_is_reset_as_well_and_who_is_not_misses_none() {
+    for room in [false, true] {
+        let mut reset_ever = [false; 2];
+        for more in 0..120 {
+            let (heard, was_reset) = is_overtaken_by(more, room);
+            reset_ever[usize::from(was_reset)] = true;
+            let came = heard.len() as u64;
+            assert_eq!(heard, numbers(0..came), "{more} more, room: {room}");
+            assert!(was_reset || came == 60 + more, "{more} more, room: {room}");
+        }
+        assert_eq!(reset_ever, [true; 2], "both happen, room: {room}");
+    }
 }
 
 #[test]
