@@ -121,6 +121,30 @@ fn who_catches_up_is_told_no_position_that_it_has_not_reached() {
     );
 }
 
+#[test]
+fn who_is_sent_away_while_catching_up_keeps_the_place_it_has_reached() {
+    let ways: [fn(&World); 2] = [World::stop, |world| world.drain(0)];
+    for end in ways {
+        let world = World::with_seed(368).limits(|limits| limits.queue_messages = 8);
+        let ann = world.connect("ann");
+        ann.hangs_up();
+        (0..200).for_each(|n| world.broadcast(&n.to_string()));
+        let slow = world.visitor("ann").with_buffer(800).resuming(&ann);
+        let slow = slow.that_reads_nothing().comes();
+        end(&world);
+        world.advance(500);
+        world.hurry(|| slow.reads_on());
+        world.advance(secs(3));
+        let heard = slow.heard().len() as u64;
+        assert!((1..200).contains(&heard), "{heard} came");
+        assert!(slow.close_code().is_some());
+        assert_eq!(
+            (positions(&slow).len(), slow.place()),
+            (0, world.cursor(heard))
+        );
+    }
+}
+
 /// Ends a node in which ann's shard heard nothing of the newest message, and holds what she was told against that.
 fn ends(seed: u64, code: u16, end: impl Fn(&World)) {
     for other in ["bob", "cid", "dan", "eve", "fay"] {

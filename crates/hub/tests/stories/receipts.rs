@@ -1,5 +1,7 @@
 //! Proof of receipt: the pong to a ping behind the messages, or the client's own `ack`. What has none stays.
 
+use std::collections::BTreeSet;
+
 use crate::world::wire::{FIN, PONG};
 use crate::world::{Client, World, numbers, secs};
 
@@ -192,6 +194,24 @@ fn an_ack_of_what_was_never_given_is_refused_and_takes_nothing() {
 }
 
 #[test]
+fn who_catches_up_cannot_acknowledge_what_it_was_not_given_yet() {
+    let world = World::with_seed(352).limits(|limits| limits.queue_messages = 8);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    tell(&world, 0..60);
+    let back = world.visitor("ann").with_buffer(500).resuming(&ann);
+    let back = back.that_acknowledges().that_reads_nothing().comes();
+    back.acknowledges(&world.cursor(60));
+    back.reads_on();
+    assert_eq!(
+        (back.errors(), waiting(&world)),
+        (vec!["bad_cursor".to_owned()], 60)
+    );
+    back.acknowledges(&world.cursor(60));
+    assert_eq!((back.errors().len(), waiting(&world)), (1, 0));
+}
+
+#[test]
 fn who_promised_no_acks_may_send_them_all_the_same() {
     let world = World::with_seed(348);
     let ann = world.visitor("ann").that_ignores_pings().comes();
@@ -258,6 +278,28 @@ fn what_went_to_a_connection_that_vanished_comes_to_the_next_one() {
         world.advance(secs(70));
         assert_eq!(waiting(&world), 0);
     }
+}
+
+#[test]
+fn whose_link_breaks_behind_connected_gets_what_waited_with_the_place_it_was_told() {
+    let mut was_told_and_given_nothing = false;
+    for seed in 0..100 {
+        let world = World::with_seed(seed).shards(2);
+        tell(&world, 0..20);
+        let ann = world.visitor("ann").with_buffer(260).comes_at_once();
+        world.hurry(|| {
+            for _ in 0..world.chance(100) {
+                world.turn();
+                world.advance_if_idle();
+            }
+            ann.vanishes();
+        });
+        let mut heard: BTreeSet<_> = ann.heard().into_iter().collect();
+        was_told_and_given_nothing |= heard.is_empty() && !ann.place().is_empty();
+        heard.extend(world.visitor("ann").resuming(&ann).comes().heard());
+        assert_eq!(heard, numbers(0..20).into_iter().collect(), "seed {seed}");
+    }
+    assert!(was_told_and_given_nothing);
 }
 
 #[test]
