@@ -21,6 +21,10 @@ impl<S> Shard<S> {
         }
         if tells_position(code) {
             self.tell_position(now, index);
+            if self.connections[index as usize].phase != Phase::Open {
+                // To be told so was too much for it: it has said good-bye already.
+                return;
+            }
         }
         self.detach(index);
         self.counters.close(code);

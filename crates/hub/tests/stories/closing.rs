@@ -160,3 +160,25 @@ fn a_client_that_is_closed_by_both_sides_at_once_is_gone() {
         assert!(matches!(ann.close_code(), Some(1000 | 1001)) && !ann.has_a_socket());
     }
 }
+
+#[test]
+fn who_is_too_slow_for_a_last_position_is_closed_once_and_for_one_reason() {
+    let mut too_slow = 0;
+    for waiting in 0..40 {
+        let world = World::with_seed(66).limits(|limits| limits.queue_messages = 8);
+        let ann = world.visitor("ann").with_buffer(1000).comes();
+        ann.stops_reading();
+        (0..waiting).for_each(|n| world.broadcast(&n.to_string()));
+        world.tell(&["absent"], "not for ann");
+        world.stop();
+        ann.reads_on();
+        let slow = world.closed_with(CloseCode::TooSlow);
+        assert_eq!(
+            slow + world.closed_with(CloseCode::GoingAway),
+            1,
+            "{waiting}"
+        );
+        too_slow += slow;
+    }
+    assert!((1..40).contains(&too_slow), "{too_slow} of 40");
+}
