@@ -251,6 +251,10 @@ impl<S> Shard<S> {
                 break;
             }
             self.give(now, index, message);
+            if self.connections[index as usize].catching_up.is_none() {
+                // It was given up for what waits for all together: nothing comes behind its close frame.
+                return;
+            }
         }
         if let Some(catching_up) = &mut self.connections[index as usize].catching_up {
             catching_up.advance(place);

@@ -102,6 +102,7 @@ impl Life {
         let world = World::with_seed(seed).shards(1 + seed as usize % 3);
         let world = world.limits(|limits| {
             limits.queue_messages = [6, 40][seed as usize % 2];
+            limits.outbox_bytes = [1 << 28, 3000][seed as usize / 16 % 2];
             limits.slow = SlowPolicies {
                 general: policy[seed as usize % 3],
                 rooms: Vec::new(),
