@@ -75,6 +75,11 @@ impl Outbox {
     pub fn is_empty(&self) -> bool {
         self.messages == 0
     }
+
+    /// The first frame is partly through.
+    pub(crate) fn is_within_a_frame(&self) -> bool {
+        self.written > 0
+    }
 }
 
 impl Outboxes {

@@ -51,6 +51,21 @@ impl<S> Shard<S> {
         self.arm(index);
     }
 
+    /// Gives up a connection that stopped within a frame, with the rest of that: kept for the sake of a close frame it
+    /// would take as much memory as before, and the next slowest would have to go for it, and the next. Nothing can be
+    /// written behind it, so its socket is just closed.
+    pub(super) fn give_up(&mut self, now: Now, index: u32) {
+        self.detach(index);
+        self.counters.close(CloseCode::TooSlow);
+        let connection = &mut self.connections[index as usize];
+        let dropped = self.outgoing.clear(&mut connection.outbox);
+        self.counters.ledger.too_slow.add(u64::from(dropped));
+        connection.closed_with = Some(CloseCode::TooSlow);
+        connection.phase = Phase::Leaving;
+        connection.until = now.tick();
+        self.arm(index);
+    }
+
     /// The peer says good-bye: it is answered, and the connection ends when that is written.
     pub(super) fn peer_closes(&mut self, now: Now, index: u32, code: Option<u16>) {
         let was = self.connections[index as usize].phase;

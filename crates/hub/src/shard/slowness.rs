@@ -171,7 +171,11 @@ impl<S> Shard<S> {
             if !self.outgoing.is_over_budget() {
                 break;
             }
-            self.close(now, index, CloseCode::TooSlow);
+            if self.connections[index as usize].outbox.is_within_a_frame() {
+                self.give_up(now, index);
+            } else {
+                self.close(now, index, CloseCode::TooSlow);
+            }
         }
     }
 }

@@ -166,3 +166,20 @@ fn who_is_evicted_for_the_budget_of_all_outboxes_loses_no_message_to_the_user() 
         assert_eq!(back.found(), (false, 1, 0));
     }
 }
+
+#[test]
+fn no_more_are_evicted_for_the_budget_than_must_be_and_the_slowest_first() {
+    let world = World::with_seed(384).limits(|limits| limits.outbox_bytes = 60_000);
+    let stalled: Vec<_> = (0..10)
+        .map(|n| world.visitor(&format!("u{n}")).with_buffer(1000).comes())
+        .collect();
+    for (n, client) in stalled.iter().enumerate() {
+        client.stops_reading();
+        world.tell(&[&format!("u{n}")], &"x".repeat(15_000));
+        world.advance(200);
+    }
+    world.advance(secs(1));
+    let left: Vec<_> = (0..10).filter(|&n| stalled[n].has_a_socket()).collect();
+    assert_eq!(left, [7, 8, 9], "who took nothing for longest went");
+    assert_eq!(world.closed_with(CloseCode::TooSlow), 7);
+}
