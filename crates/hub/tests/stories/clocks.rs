@@ -31,6 +31,7 @@ fn what_waits_expires_neither_early_nor_late() {
 #[test]
 fn the_log_keeps_what_it_would_have_kept() {
     either_way(391, |world, clock_jumps| {
+        world.advance(secs(100));
         let ann = world.connect("ann");
         ann.hangs_up();
         world.broadcast("missed");
@@ -41,7 +42,10 @@ fn the_log_keeps_what_it_would_have_kept() {
         assert_eq!(back.found(), (true, 0, 0));
         assert_eq!(back.heard(), ["missed", "missed too"]);
         world.advance(secs(3));
-        assert!(!ann.comes_back().found().0, "it has let go");
+        for place in [0, 1] {
+            let late = world.visitor("bob").handing_in("", &world.cursor(place));
+            assert!(!late.comes().found().0, "it has let go of both");
+        }
     });
 }
 

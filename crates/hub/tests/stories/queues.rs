@@ -88,7 +88,7 @@ fn one_users_messages_may_take_so_many_bytes_and_the_newest_of_them_stay() {
     world.tell(&["bob"], "bob's are his own");
     let ann = look(&world, "ann");
     let (_, pending, missed) = ann.found();
-    assert!((5..15).contains(&pending), "{pending} of 1000 bytes each");
+    assert!((20..28).contains(&pending), "{pending} of 1000 bytes each");
     assert_eq!(pending + missed, 30);
     assert_eq!(ann.heard(), texts[missed as usize..]);
     assert_eq!(world.engine().fates.pushed_out, missed);
