@@ -1,5 +1,5 @@
-//! One WebSocket client: connects, upgrades, waits for the greeting, joins its rooms, then shows every message. It
-//! answers pings and otherwise says only what it is told to.
+//! One WebSocket client: connects, upgrades, waits for the greeting, joins its rooms. It shows every message, answers
+//! pings and otherwise says only what it is told to.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -32,7 +32,7 @@ pub enum Phase {
     Greeting,
     /// Waiting for this many rooms.
     Joining(usize),
-    /// All is set up: messages are shown from here on.
+    /// All is set up.
     Ready,
     /// Ended, by the server or by an error.
     Gone,
@@ -109,7 +109,8 @@ impl Client {
         Ok(())
     }
 
-    /// The socket may have bytes; every message in them is shown once the client is ready.
+    /// The socket may have bytes; every message in them is shown, the greeting and the answers to joins too: what a
+    /// client missed may stand right behind them.
     pub fn readable(
         &mut self,
         buffer: &mut [u8],
@@ -149,8 +150,10 @@ impl Client {
             CLOSE => self.end(),
             PING => write_client_frame(&mut self.unsent, PONG, frame.head),
             PONG => {}
-            _ if self.phase == Phase::Ready => each(&frame),
-            _ => self.set_up(&frame),
+            _ => {
+                self.set_up(&frame);
+                each(&frame);
+            }
         });
         self.scanner = scanner;
         fed
@@ -184,6 +187,9 @@ impl Client {
 
     /// A message before the client is ready: the greeting, or the answer to a `join`.
     fn set_up(&mut self, frame: &Frame<'_>) {
+        if self.phase == Phase::Ready {
+            return;
+        }
         let is = |kind: &[u8]| frame.compressed || memmem::find(frame.head, kind).is_some();
         match self.phase {
             Phase::Greeting if is(br#""type":"connected""#) => {

@@ -1,4 +1,5 @@
-//! Many clients under one poll, in one thread: they are gathered a few at a time, then turned through, message by message.
+//! Many clients under one poll, in one thread: they are gathered, as a rule a few at a time, then turned through, message
+//! by message.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -36,24 +37,29 @@ pub struct Crowd {
 }
 
 impl Crowd {
+    /// Nobody yet.
+    pub fn new() -> Result<Crowd, Trouble> {
+        Ok(Crowd {
+            poll: Poll::new().map_err(while_doing("making a poll"))?,
+            events: Events::with_capacity(4096),
+            buffer: vec![0; READ],
+            clients: Vec::new(),
+            ready: 0,
+            gone: 0,
+        })
+    }
+
     /// Connects `count` clients and returns once all of them are ready.
     pub fn gather(
         server: SocketAddr,
         count: usize,
         wish: impl Fn(usize) -> Wish,
     ) -> Result<Crowd, Trouble> {
-        let mut crowd = Crowd {
-            poll: Poll::new().map_err(while_doing("making a poll"))?,
-            events: Events::with_capacity(4096),
-            buffer: vec![0; READ],
-            clients: Vec::with_capacity(count),
-            ready: 0,
-            gone: 0,
-        };
+        let mut crowd = Crowd::new()?;
         let deadline = Instant::now() + GATHERING;
         while crowd.ready < count {
-            while crowd.clients.len() < count && crowd.clients.len() - crowd.ready < CONNECTING {
-                crowd.add(server, &wish)?;
+            while crowd.len() < count && crowd.len() - crowd.ready < CONNECTING {
+                crowd.add(server, wish(crowd.len()))?;
             }
             crowd.turn(Duration::from_millis(20), |_, _| {})?;
             if Instant::now() > deadline {
@@ -69,6 +75,11 @@ impl Crowd {
     /// How many clients there are.
     pub fn len(&self) -> usize {
         self.clients.len()
+    }
+
+    /// How many are ready.
+    pub fn ready(&self) -> usize {
+        self.ready
     }
 
     /// Whether nobody is here.
@@ -137,7 +148,8 @@ impl Crowd {
         Ok(())
     }
 
-    fn add(&mut self, server: SocketAddr, wish: &impl Fn(usize) -> Wish) -> Result<(), Trouble> {
+    /// Begins to connect one more client; its number is how many there were.
+    pub fn add(&mut self, server: SocketAddr, wish: Wish) -> Result<(), Trouble> {
         let number = self.clients.len();
         let mut socket = connecting(server, source(number))?;
         self.poll
@@ -148,7 +160,7 @@ impl Crowd {
                 Interest::READABLE | Interest::WRITABLE,
             )
             .map_err(while_doing("watching a client"))?;
-        self.clients.push(Client::new(socket, wish(number)));
+        self.clients.push(Client::new(socket, wish));
         Ok(())
     }
 }
