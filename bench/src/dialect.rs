@@ -22,8 +22,8 @@ pub enum Audience<'a> {
     Everybody,
     /// The members of a room.
     Room(&'a str),
-    /// One user for each message of the request; their ids are filled in by [`Request::address`].
-    Users,
+    /// So many users for each message of the request; their ids are filled in by [`Request::address`].
+    Users(usize),
 }
 
 /// How long every user id is, so that one can be written over another.
@@ -73,9 +73,16 @@ impl Dialect {
                                 format!(r#"{{"type":"room","room_id":"{room}","data":"#).as_bytes(),
                             );
                         }
-                        Audience::Users => {
-                            request.push(br#"{"type":"user","target_ids":[""#);
-                            request.push_user();
+                        Audience::Users(targets) => {
+                            request.push(br#"{"type":"user","target_ids":"#);
+                            for target in 0..targets {
+                                request.push(if target == 0 {
+                                    br#"[""#.as_slice()
+                                } else {
+                                    br#"",""#
+                                });
+                                request.push_user();
+                            }
                             request.push(br#""],"data":"#);
                         }
                     }

@@ -22,7 +22,7 @@ impl Request {
         &self.bytes
     }
 
-    /// Sets the user of the message at `index`.
+    /// Sets the user at `index`, over all messages.
     pub fn address(&mut self, index: usize, user: &str) {
         let at = self.users[index];
         self.bytes[at..at + USER_LENGTH].copy_from_slice(user.as_bytes());
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn an_array_of_user_messages_is_json_with_each_user_and_stamp_in_place() {
-        let mut request = Dialect::Wshub.publish(Audience::Users, &Payload::text(64), 3);
+        let mut request = Dialect::Wshub.publish(Audience::Users(1), &Payload::text(64), 3);
         (0..3).for_each(|i| request.address(i, &user("user", 7 * i)));
         let text = String::from_utf8(request.stamped(42).to_vec()).expect("requests are text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");

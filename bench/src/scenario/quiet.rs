@@ -162,7 +162,7 @@ impl Quiet {
             crowd,
             request: server
                 .dialect
-                .publish(Audience::Users, &Payload::text(64), 1),
+                .publish(Audience::Users(1), &Payload::text(64), 1),
             broadcast: server.dialect.publish(
                 Audience::Everybody,
                 &Payload::text(plan.noise_size),

@@ -56,15 +56,14 @@ pub struct Figures {
     latency: Latency,
 }
 
-/// Whose turn it is: everybody in a fixed shuffled order again and again, or whoever has received the last one.
-enum Order {
+/// Whose turn it is: everybody in a fixed order again and again, or whoever has received the last one.
+pub(super) enum Order {
     Cycle { users: Vec<usize>, next: usize },
     Free(Vec<usize>),
 }
 
 impl Order {
-    fn new(clients: usize, one_each: bool) -> Order {
-        let users = shuffled(clients);
+    pub(super) fn new(users: Vec<usize>, one_each: bool) -> Order {
         if one_each {
             Order::Free(users)
         } else {
@@ -73,7 +72,7 @@ impl Order {
     }
 
     /// The next `n` users, if there are so many.
-    fn take(&mut self, n: usize) -> Option<Vec<usize>> {
+    pub(super) fn take(&mut self, n: usize) -> Option<Vec<usize>> {
         match self {
             Order::Cycle { users, next } => {
                 let taken = (*next..*next + n)
@@ -87,7 +86,7 @@ impl Order {
         }
     }
 
-    fn received(&mut self, number: usize) {
+    pub(super) fn received(&mut self, number: usize) {
         if let Order::Free(free) = self {
             free.push(number);
         }
@@ -125,10 +124,10 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
     let mut request =
         server
             .dialect
-            .publish(Audience::Users, &Payload::text(plan.size), plan.batch);
+            .publish(Audience::Users(1), &Payload::text(plan.size), plan.batch);
     let mut flow = Flow {
         clock: Clock::default(),
-        order: Order::new(plan.clients, plan.one_each),
+        order: Order::new(shuffled(plan.clients), plan.one_each),
         latencies: Histogram::default(),
         sent: 0,
         received: 0,
@@ -212,7 +211,7 @@ mod tests {
 
     #[test]
     fn everybody_has_a_turn_in_a_cycle() {
-        let mut order = Order::new(10, false);
+        let mut order = Order::new(shuffled(10), false);
         let mut first: Vec<_> = (0..5)
             .flat_map(|_| order.take(2).expect("a cycle has no end"))
             .collect();
@@ -224,7 +223,7 @@ mod tests {
 
     #[test]
     fn who_has_not_received_gets_nothing_more() {
-        let mut order = Order::new(4, true);
+        let mut order = Order::new(shuffled(4), true);
         let taken = order.take(3).expect("four are free");
         assert_eq!(order.take(2), None);
         order.received(taken[0]);
