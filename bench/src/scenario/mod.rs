@@ -13,9 +13,11 @@ use crate::histogram::Histogram;
 use crate::process::Process;
 use crate::trouble::Trouble;
 
+mod away;
 pub mod churn;
 pub mod fanout;
 pub mod quiet;
+pub mod storm;
 pub mod users;
 
 /// How long nothing may come in before a run gives up.
