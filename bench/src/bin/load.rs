@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, churn, fanout, quiet, storm, users};
+use wshub_bench::scenario::{Server, churn, fanout, quiet, resume, storm, users};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -35,6 +35,8 @@ enum Scenario {
     Churn(churn::Plan),
     /// Quiet users beside noise.
     Quiet(quiet::Plan),
+    /// Users who missed a hundred messages, while few and many others passed.
+    Resume(resume::Plan),
     /// Everybody comes back at once.
     Storm(storm::Plan),
 }
@@ -62,6 +64,7 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Users(plan) => told(&users::run(server, plan)?),
         Scenario::Churn(plan) => told(&churn::run(server, plan)?),
         Scenario::Quiet(plan) => told(&quiet::run(server, plan)?),
+        Scenario::Resume(plan) => told(&resume::run(server, plan)?),
         Scenario::Storm(plan) => told(&storm::run(server, plan)?),
     }
 }
