@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, churn, fanout, quiet, resume, storm, users};
+use wshub_bench::scenario::{Server, churn, fanout, quiet, receipts, resume, storm, users};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -39,6 +39,8 @@ enum Scenario {
     Resume(resume::Plan),
     /// Everybody comes back at once.
     Storm(storm::Plan),
+    /// Messages to users, with their receipts, beside broadcasts.
+    Receipts(receipts::Plan),
 }
 
 fn main() {
@@ -66,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Quiet(plan) => told(&quiet::run(server, plan)?),
         Scenario::Resume(plan) => told(&resume::run(server, plan)?),
         Scenario::Storm(plan) => told(&storm::run(server, plan)?),
+        Scenario::Receipts(plan) => told(&receipts::run(server, plan)?),
     }
 }
 

@@ -17,6 +17,7 @@ mod away;
 pub mod churn;
 pub mod fanout;
 pub mod quiet;
+pub mod receipts;
 pub mod resume;
 pub mod storm;
 pub mod users;
