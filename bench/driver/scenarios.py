@@ -13,6 +13,7 @@ BROADCAST, SPEECH = (
     512 * 1024 - 256,
     64,
 )  # bytes of data; a message of 512 KiB includes its envelope
+PASSED = (1_000, 100_000, 1_000_000)  # messages to others, while somebody was away
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Run:
     server: str
     variant: str
     load: list[str]
+    settings: tuple[str, ...] = ()  # as of `--set`
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,24 @@ def quiet():
         yield Run("wshub", noise, ["quiet", *options(noise=noise, noise_size=size, rounds=1)])
 
 
+def resume():
+    """In a log that forgets nothing meanwhile."""
+    passed = ",".join(map(str, PASSED))
+    settings = ("log.bytes=1GiB", "log.retention=1h")
+    yield Run("wshub", "users", ["resume", *options(passed=passed)], settings)
+
+
+def storm():
+    yield Run("wshub", "users", ["storm"])
+
+
+def receipts():
+    """Each message for one user, in arrays of a hundred; or one message for a hundred."""
+    paced = options(clients=1_000, rates="10,50", seconds=1.5, blocks=2)
+    yield Run("wshub", "one", ["receipts", *paced])
+    yield Run("wshub", "hundred", ["receipts", *paced, *options(targets=100, batch=1)])
+
+
 def spread(clients, alone, many):
     return ["fanout", *options(clients=clients, in_flight="1,64", messages=f"{alone},{many}")]
 
@@ -86,6 +106,9 @@ SCENARIOS = {
     "users": Scenario("arrays of messages to single users", users, 5_000),
     "churn": Scenario("join and leave in a room of 10 and of 10,000", churn, BIG + VISITORS),
     "quiet": Scenario("1,000 quiet users beside a big broadcast and a hot room", quiet, 1_100),
+    "resume": Scenario("100 missed messages, while 1,000 to 1,000,000 others passed", resume, 500),
+    "storm": Scenario("5,000 clients that resume at once", storm, 5_000),
+    "receipts": Scenario("messages to users with receipts, beside broadcasts", receipts, 1_000),
 }
 
 

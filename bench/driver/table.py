@@ -5,6 +5,8 @@ import json
 import statistics
 from dataclasses import dataclass
 
+from scenarios import PASSED
+
 BEGIN = "<!-- figures: drawn by bench/run, not by hand -->"
 END = "<!-- end of figures -->"
 FANOUT_CLIENTS = (1_000, 5_000, 19_000)
@@ -192,6 +194,54 @@ def quiet(rounds):
         )
 
 
+def resume(rounds):
+    def pick(passed, figure):
+        return rounds.each("wshub", "users", part_of("groups", "passed", passed, figure))
+
+    few, *more = PASSED
+    for passed in more:
+        figure = f"100 missed messages, {passed:,} others passed: CPU, × {few:,} others"
+        yield Row(figure, pick(passed, "ratio"), at_most=1.1)
+    for passed in PASSED:
+        figure = f"the same, {passed:,} others passed: CPU of a resume"
+        yield Row(figure, pick(passed, "cpu_us_per_resume"), " µs")
+    for passed in PASSED:
+        figure = f"the same, {passed:,} others passed: until the last message came, p50"
+        yield Row(figure, [one["p50_ms"] for one in pick(passed, "latency")], " ms")
+
+
+def storm(rounds):
+    took = rounds.each("wshub", "users", lambda figures: figures["all_caught_up_s"])
+    yield Row("5,000 clients resume at once: all caught up", took, " s", at_most=2)
+    latency = rounds.each("wshub", "users", lambda figures: figures["latency"])
+    for quantile in ("p50_ms", "p99_ms", "highest_ms"):
+        word = quantile.removesuffix("_ms")
+        yield Row(
+            f"the same: until a client had all, {word}", [one[quantile] for one in latency], " ms"
+        )
+    cpu = rounds.each("wshub", "users", lambda figures: figures["cpu_us_per_resume"])
+    yield Row("the same: CPU of a resume", cpu, " µs")
+
+
+def receipts(rounds):
+    told = {"one": "to one user each", "hundred": "to 100 users each"}
+    paces = [phase["rate"] for phase in rounds.lines[0]["figures"]["phases"]]
+    for variant, targets in told.items():
+        for rate in paces:
+            pace = f"{rate:g} a second and user" if rate else "one outstanding each"
+            goal = 1.2 if rate else 2
+            ratios = rounds.each("wshub", variant, part_of("phases", "rate", rate, "ratio"))
+            figure = f"messages {targets} with receipts, {pace}: CPU, × a broadcast's"
+            yield Row(figure, ratios, at_most=goal if variant == "one" else None)
+
+
+def part_of(parts, key, value, figure):
+    def pick(figures):
+        return next(part[figure] for part in figures[parts] if part[key] == value)
+
+    return pick
+
+
 def p99(phase):
     return lambda figures: figures["rounds"][0][phase]["p99_ms"]
 
@@ -203,4 +253,7 @@ ROWS = {
     "users": users,
     "churn": churn,
     "quiet": quiet,
+    "resume": resume,
+    "storm": storm,
+    "receipts": receipts,
 }

@@ -57,3 +57,15 @@ def test_only_what_stands_between_the_markers_is_redrawn(tmp_path):
 
 def test_every_scenario_has_rows():
     assert set(SCENARIOS) == set(table.ROWS)
+
+
+def test_a_resume_after_many_others_may_cost_a_tenth_more():
+    ratios = dict(zip(table.PASSED, (1.0, 1.05, 1.3), strict=True))
+    groups = [
+        {"passed": passed, "ratio": ratio, "cpu_us_per_resume": 90.0, "latency": {"p50_ms": 1.0}}
+        for passed, ratio in ratios.items()
+    ]
+    line = {"round": 1, "server": "wshub", "variant": "users", "figures": {"groups": groups}}
+    rows = [row.drawn() for row in table.resume(table.Rounds([line]))]
+    assert rows[0].endswith("| **1.05** (1.05–1.05) | met |")
+    assert rows[1].endswith("| **1.30** (1.30–1.30) | **missed** |")
