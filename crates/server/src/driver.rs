@@ -104,6 +104,7 @@ impl Driver {
             posted: Vec::new(),
             order: Order::Serve,
             stop_at_ms: None,
+            let_in: false,
             driver: self,
         };
         let mut events = Events::with_capacity(1024);
@@ -127,6 +128,8 @@ struct Turns {
     /// The last order that was carried out.
     order: Order,
     stop_at_ms: Option<u64>,
+    /// The log has let a connection in since the inbox was last emptied.
+    let_in: bool,
 }
 
 impl Turns {
@@ -181,6 +184,12 @@ impl Turns {
         self.empty_inbox(now);
         self.read_some(now);
         self.act(now);
+        if std::mem::take(&mut self.let_in) {
+            // Who was just let in is greeted before anything is written: the answer to the upgrade, `connected` and
+            // what waited leave in one write.
+            self.empty_inbox(now);
+            self.act(now);
+        }
         self.write_some(now);
         self.act(now);
         if self.driver.shard.has_writes() {
@@ -349,7 +358,10 @@ impl Turns {
         let lock = || tail.lock().unwrap_or_else(PoisonError::into_inner);
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
-            Effect::Enter(token, wanted) => engine.enter(now, *number, token, *wanted),
+            Effect::Enter(token, wanted) => {
+                engine.enter(now, *number, token, *wanted);
+                self.let_in = true;
+            }
             Effect::CatchUp(token, behind) => {
                 lock().catch_up(*number, token, &behind, &**inboxes);
             }
