@@ -121,7 +121,7 @@ impl Away {
 }
 
 impl Return<'_> {
-    /// Brings the next `count` back, at most `at_once` of them on their way together, until each has all that it missed.
+    /// Brings the next `count` back, at most `at_once` of them on their way together, until each has all they missed.
     pub(super) fn bring(&mut self, count: usize, at_once: usize) -> Result<(), Trouble> {
         let mut progress = Progress::of("clients that have all they missed");
         let target = self.crowd.len() + count;

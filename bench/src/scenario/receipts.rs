@@ -1,8 +1,9 @@
 //! Messages to users beside broadcasts, on one server in turn: what it adds that each is kept until there is a receipt
-//! for it. The clients answer the pings behind their messages, which is that receipt. The loader never sleeps while it
-//! measures: else the server would pay for waking it, now for each message, now for none. Users are addressed in the order
-//! in which they came, which is the order in which a broadcast is written: to walk the kernel's sockets in another one
-//! costs half as much again, whatever is sent.
+//! for it. The clients answer the pings behind their messages, which is that receipt.
+//!
+//! The loader never sleeps while it measures: else the server would pay for waking it, now for each message, now for
+//! none. Users are addressed in the order in which they came, which is the order in which a broadcast is written: to walk
+//! the kernel's sockets in another one costs half as much again, whatever is sent.
 
 use std::time::{Duration, Instant};
 
