@@ -26,8 +26,8 @@ pub enum ClientMessage {
     Join {
         /// The room.
         room: RoomId,
-        /// The places from which it wants to catch up with the room first; none where it doesn't.
-        after: Option<After>,
+        /// What it wants to know of it.
+        wish: JoinWish,
     },
     /// The connection wants to be in a room no more.
     Leave {
@@ -43,6 +43,20 @@ pub enum ClientMessage {
     Ping,
 }
 
+/// What a join asks for beside the room itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JoinWish {
+    /// The places from which it wants to catch up with the room first; none where it doesn't.
+    pub after: Option<After>,
+    /// How many of the newest messages it wants with the answer, 0 to [`HISTORY_MESSAGES`]; none where it didn't ask.
+    pub history: Option<u8>,
+    /// Whether it wants to be told who comes and goes.
+    pub presence: bool,
+}
+
+/// The most messages of a room that a join may ask for.
+pub const HISTORY_MESSAGES: u8 = 100;
+
 /// Something to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
@@ -50,6 +64,10 @@ pub struct Publish {
     pub target: Target,
     /// The publisher's name for it, which asks for an `ack` and makes a repeat harmless.
     pub id: Option<MessageId>,
+    /// It skips log, queue and history: whoever is there now gets it, at most once.
+    pub ephemeral: bool,
+    /// The sending session is not among its receivers.
+    pub to_others: bool,
     /// The JSON value to hand on, byte for byte as it was sent, without the blanks around it.
     pub data: Box<str>,
 }
@@ -76,7 +94,11 @@ pub fn parse(bytes: &[u8]) -> Result<ClientMessage, Refusal> {
     match &*kind {
         "join" => Ok(ClientMessage::Join {
             room: room(&fields)?,
-            after: after(&fields)?,
+            wish: JoinWish {
+                after: after(&fields)?,
+                history: history(&fields)?,
+                presence: flag(&fields, Key::Presence, "presence")?,
+            },
         }),
         "leave" => Ok(ClientMessage::Leave {
             room: room(&fields)?,
@@ -131,6 +153,8 @@ fn publish(fields: &Fields<'_>, kind: &str, types: &str) -> Result<Publish, Refu
         }
     };
     let id = message_id(fields)?;
+    let ephemeral = flag(fields, Key::Ephemeral, "ephemeral")?;
+    let to_others = to_others(fields)?;
     let data = fields.raw(Key::Data).ok_or_else(|| {
         let sentence = "data is missing: send any JSON value, null included";
         fields.refuse(ErrorCode::InvalidMessage, sentence)
@@ -138,6 +162,8 @@ fn publish(fields: &Fields<'_>, kind: &str, types: &str) -> Result<Publish, Refu
     Ok(Publish {
         target,
         id,
+        ephemeral,
+        to_others,
         data: data.into(),
     })
 }
@@ -175,6 +201,53 @@ fn after(fields: &Fields<'_>) -> Result<Option<After>, Refusal> {
             Err(fields.refuse(ErrorCode::InvalidMessage, sentence))
         }
         Some(Text::NotAString) | None => Ok(None),
+    }
+}
+
+/// A field that may be left out; `null` is no different from that.
+fn optional<'a>(fields: &Fields<'a>, key: Key) -> Option<&'a str> {
+    fields.raw(key).filter(|raw| *raw != "null")
+}
+
+fn flag(fields: &Fields<'_>, key: Key, name: &str) -> Result<bool, Refusal> {
+    match optional(fields, key) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => {
+            let sentence = format!("{name} must be true or false, or left out");
+            Err(fields.refuse(ErrorCode::InvalidMessage, sentence))
+        }
+    }
+}
+
+fn history(fields: &Fields<'_>) -> Result<Option<u8>, Refusal> {
+    let Some(raw) = optional(fields, Key::History) else {
+        return Ok(None);
+    };
+    match raw.parse() {
+        Ok(messages) if messages <= HISTORY_MESSAGES => Ok(Some(messages)),
+        _ => {
+            let sentence =
+                format!("history must be a whole number from 0 to {HISTORY_MESSAGES}, or left out");
+            Err(fields.refuse(ErrorCode::InvalidMessage, sentence))
+        }
+    }
+}
+
+/// An empty text counts as none: a Go struct without `omitempty` sends it.
+fn to_others(fields: &Fields<'_>) -> Result<bool, Refusal> {
+    let wrong = || {
+        let sentence = "to must be \"all\" or \"others\", or left out";
+        fields.refuse(ErrorCode::InvalidMessage, sentence)
+    };
+    match optional(fields, Key::To).map(Text::of) {
+        None => Ok(false),
+        Some(Text::Unicode(to)) => match &*to {
+            "others" => Ok(true),
+            "all" | "" => Ok(false),
+            _ => Err(wrong()),
+        },
+        Some(Text::LoneSurrogate | Text::NotAString) => Err(wrong()),
     }
 }
 

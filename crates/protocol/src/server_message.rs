@@ -4,7 +4,7 @@
 use crate::client_message::Refusal;
 use crate::codes::ErrorCode;
 use crate::cursor::{Cursor, Offset};
-use crate::ids::RoomId;
+use crate::ids::{RoomId, UserId};
 use crate::json::{hex_digit, write_bool, write_integer, write_string};
 
 /// The first message on every connection.
@@ -82,12 +82,13 @@ impl ResetReason {
     }
 }
 
-/// Appends a published message as its receivers get it. `data` is a JSON text and goes out byte for byte.
+/// Appends a published message as its receivers get it; an ephemeral one has no cursor. `data` is a JSON text and goes
+/// out byte for byte.
 pub fn write_message(
     out: &mut Vec<u8>,
     kind: Kind<'_>,
     id: &str,
-    cursor: &Cursor,
+    cursor: Option<&Cursor>,
     from: &str,
     timestamp: u64,
     data: &str,
@@ -99,9 +100,10 @@ pub fn write_message(
         Kind::Room(_) => br#"{"type":"room","id":"#,
     });
     write_string(out, id);
-    out.extend_from_slice(br#","cursor":""#);
-    write_cursor(out, cursor);
-    out.extend_from_slice(br#"","from":"#);
+    if let Some(cursor) = cursor {
+        write_place(out, cursor);
+    }
+    out.extend_from_slice(br#","from":"#);
     write_string(out, from);
     out.extend_from_slice(br#","timestamp":"#);
     write_integer(out, timestamp);
@@ -144,21 +146,94 @@ pub fn write_published(out: &mut Vec<u8>, id: &str, cursors: &[Cursor], duplicat
     write_outcome(out, id, cursors, duplicate);
 }
 
-/// Appends `joined`. `members` are the room's distinct users; `resumed` says to a join with `after` whether everything
-/// said in the room since then follows.
-pub fn write_joined(
-    out: &mut Vec<u8>,
-    room: &RoomId,
-    cursor: &Cursor,
-    members: u64,
-    resumed: Option<bool>,
-) {
-    out.extend_from_slice(br#"{"type":"joined","room_id":"#);
-    write_membership(out, room, cursor, members);
-    if let Some(resumed) = resumed {
-        out.extend_from_slice(br#","resumed":"#);
-        write_bool(out, resumed);
+/// The answer to a join.
+#[derive(Clone, Debug)]
+pub struct Joined<'a, U, H> {
+    /// The room.
+    pub room: &'a RoomId,
+    /// Where the connection is in: what is behind it follows live.
+    pub cursor: &'a Cursor,
+    /// The room's distinct users.
+    pub members: u64,
+    /// To a join with `after`: whether everything said in the room since then follows.
+    pub resumed: Option<bool>,
+    /// The first of the users, where they were asked for.
+    pub users: Option<U>,
+    /// The newest messages as their receivers got them, oldest first, and whether they are all that there ever were.
+    pub history: Option<(H, bool)>,
+}
+
+impl<'a, U, H> Joined<'a, U, H>
+where
+    U: Iterator<Item = &'a str>,
+    H: Iterator<Item = &'a [u8]>,
+{
+    /// Appends `joined`.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"type":"joined","room_id":"#);
+        write_membership(out, self.room, self.cursor, self.members);
+        if let Some(resumed) = self.resumed {
+            out.extend_from_slice(br#","resumed":"#);
+            write_bool(out, resumed);
+        }
+        if let Some(users) = self.users {
+            out.extend_from_slice(br#","users":["#);
+            write_list(out, users, |out, user| write_string(out, user));
+        }
+        if let Some((messages, complete)) = self.history {
+            out.extend_from_slice(br#","history":["#);
+            write_list(out, messages, |out, message| out.extend_from_slice(message));
+            out.extend_from_slice(br#","history_complete":"#);
+            write_bool(out, complete);
+        }
+        out.push(b'}');
     }
+}
+
+/// Appends what stands in an array, and its end.
+fn write_list<T>(
+    out: &mut Vec<u8>,
+    items: impl Iterator<Item = T>,
+    write: impl Fn(&mut Vec<u8>, T),
+) {
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+/// What happened in a room, for those who asked who comes and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresenceEvent<'a> {
+    /// A user came.
+    Join(&'a UserId),
+    /// A user left.
+    Leave(&'a UserId),
+    /// So many users are in the room, where they are too many to be named one by one.
+    Count(u64),
+}
+
+/// Appends `presence`.
+pub fn write_presence(out: &mut Vec<u8>, room: &RoomId, event: PresenceEvent<'_>) {
+    out.extend_from_slice(br#"{"type":"presence","room_id":"#);
+    write_string(out, room.as_str());
+    let (name, user) = match event {
+        PresenceEvent::Join(user) => ("join", user),
+        PresenceEvent::Leave(user) => ("leave", user),
+        PresenceEvent::Count(members) => {
+            out.extend_from_slice(br#","event":"count","members":"#);
+            write_integer(out, members);
+            out.push(b'}');
+            return;
+        }
+    };
+    out.extend_from_slice(br#","event":"#);
+    write_string(out, name);
+    out.extend_from_slice(br#","user_id":"#);
+    write_string(out, user.as_str());
     out.push(b'}');
 }
 
@@ -329,7 +404,7 @@ mod tests {
             &mut out,
             Kind::Room(&room),
             &id,
-            &last,
+            Some(&last),
             &from,
             u64::MAX,
             "null",

@@ -5,9 +5,9 @@ use wshub_protocol::client_message::{
     BatchRefusal, Body, ClientMessage, Publish, Refusal, Target, parse, parse_body,
 };
 use wshub_protocol::server_message::{
-    self, Connected, Kind, ResetReason, write_ack, write_error, write_gap, write_http_error,
-    write_joined, write_left, write_message, write_pong, write_position, write_published,
-    write_reconnect, write_reset,
+    self, Connected, Joined, Kind, PresenceEvent, ResetReason, write_ack, write_error, write_gap,
+    write_http_error, write_left, write_message, write_pong, write_position, write_presence,
+    write_published, write_reconnect, write_reset,
 };
 use wshub_protocol::{After, Cursor, Epoch, ErrorCode, MessageId, Offset, RoomId, UserId};
 
@@ -89,9 +89,15 @@ fn expected(case: &Value) -> Value {
 fn meaning(message: &ClientMessage) -> Value {
     match message {
         ClientMessage::Ping => json!({ "type": "ping" }),
-        ClientMessage::Join { room, after } => {
+        ClientMessage::Join { room, wish } => {
             let mut value = json!({ "type": "join", "room_id": room.as_str() });
-            match after {
+            if let Some(history) = wish.history {
+                value["history"] = history.into();
+            }
+            if wish.presence {
+                value["presence"] = true.into();
+            }
+            match &wish.after {
                 None => {}
                 Some(After::Unreadable) => value["after"] = Value::Null,
                 Some(After::Places(places)) => value["after"] = names(places),
@@ -111,6 +117,12 @@ fn names(cursors: &[Cursor]) -> Value {
 fn content(message: &Publish) -> Value {
     let id = message.id.as_ref().map(MessageId::as_str);
     let mut value = json!({ "id": id, "data": &*message.data });
+    if message.ephemeral {
+        value["ephemeral"] = true.into();
+    }
+    if message.to_others {
+        value["to"] = "others".into();
+    }
     match &message.target {
         Target::Everybody => value["type"] = "broadcast".into(),
         Target::Users(users) => {
@@ -161,13 +173,18 @@ fn write(out: &mut Vec<u8>, which: &str, with: &Value) {
         "room" => message(out, Kind::Room(&room()), with),
         "ack" => write_ack(out, text(&with["id"]), &cursors(), flag("duplicate")),
         "published" => write_published(out, text(&with["id"]), &cursors(), flag("duplicate")),
-        "joined" => write_joined(
-            out,
-            &room(),
-            &cursor(&with["cursor"]),
-            number(&with["members"]),
-            with["resumed"].as_bool(),
-        ),
+        "joined" => joined(out, &room(), with),
+        "presence" => {
+            let user = || UserId::parse(text(&with["user_id"])).expect("a user id");
+            match text(&with["event"]) {
+                "join" => write_presence(out, &room(), PresenceEvent::Join(&user())),
+                "leave" => write_presence(out, &room(), PresenceEvent::Leave(&user())),
+                _ => {
+                    let count = PresenceEvent::Count(number(&with["members"]));
+                    write_presence(out, &room(), count);
+                }
+            }
+        }
         "left" => write_left(
             out,
             &room(),
@@ -192,6 +209,20 @@ fn write(out: &mut Vec<u8>, which: &str, with: &Value) {
     }
 }
 
+fn joined(out: &mut Vec<u8>, room: &RoomId, with: &Value) {
+    let texts = |key: &str| with[key].as_array().map(|all| all.iter().map(text));
+    let messages = texts("history").map(|all| all.map(str::as_bytes));
+    Joined {
+        room,
+        cursor: &cursor(&with["cursor"]),
+        members: number(&with["members"]),
+        resumed: with["resumed"].as_bool(),
+        users: texts("users"),
+        history: messages.zip(with["history_complete"].as_bool()),
+    }
+    .write(out);
+}
+
 fn connected(with: &Value) -> Connected<'_> {
     Connected {
         session_id: text(&with["session_id"]),
@@ -211,7 +242,7 @@ fn message(out: &mut Vec<u8>, kind: Kind<'_>, with: &Value) {
         out,
         kind,
         id,
-        &cursor(&with["cursor"]),
+        with.get("cursor").map(cursor).as_ref(),
         from,
         number(&with["timestamp"]),
         data,
