@@ -104,7 +104,7 @@ impl<S, P: Post<S>> Memory<S, P> {
 }
 
 impl Store {
-    /// Puts the message at the end of the log, unless its id says that it is there already.
+    /// Puts the message at the end of the log, unless its id says that it is there already, or it only passes by.
     fn publish<S>(
         &mut self,
         now: Now,
@@ -112,14 +112,19 @@ impl Store {
         tail: &mut Tail,
         post: &impl Post<S>,
     ) -> Outcome {
+        if publication.publish.ephemeral {
+            return Ok(tail.pass_on(now, publication, post));
+        }
         let Some(fingerprint) = Fingerprint::of(&publication.from, &publication.publish) else {
             return Ok(self.append(now, publication, tail, post));
         };
         match self.dedupe.look_up(now.elapsed_ms, &fingerprint) {
             Seen::Never => {
                 let published = self.append(now, publication, tail, post);
-                let place = published.cursor.offset.major;
-                self.dedupe.remember(now.elapsed_ms, fingerprint, place);
+                if let Some(cursor) = published.cursor {
+                    let place = cursor.offset.major;
+                    self.dedupe.remember(now.elapsed_ms, fingerprint, place);
+                }
                 Ok(published)
             }
             Seen::Before(place) => {
@@ -127,7 +132,7 @@ impl Store {
                 let id = publication.publish.id;
                 Ok(Published {
                     id: id.map_or_else(String::new, |id| id.as_str().to_owned()),
-                    cursor: tail.cursor(place),
+                    cursor: Some(tail.cursor(place)),
                     duplicate: true,
                 })
             }

@@ -68,6 +68,8 @@ pub struct Ledger {
     pub unwritten: Counter,
     /// Gave way to newer ones by the policy for slow connections; the client was told by `gap`.
     pub gap: Counter,
+    /// Were ephemeral, and came when the connection was behind.
+    pub ephemeral: Counter,
 }
 
 /// What a [`Ledger`] says at one moment.
@@ -83,6 +85,8 @@ pub struct LedgerCounts {
     pub unwritten: u64,
     /// Gave way to newer ones.
     pub gap: u64,
+    /// Were ephemeral, and came to a connection that was behind.
+    pub ephemeral: u64,
 }
 
 impl Ledger {
@@ -94,6 +98,7 @@ impl Ledger {
             too_slow: self.too_slow.get(),
             unwritten: self.unwritten.get(),
             gap: self.gap.get(),
+            ephemeral: self.ephemeral.get(),
             accepted: self.accepted.get(),
         }
     }
@@ -109,13 +114,15 @@ impl LedgerCounts {
             too_slow: self.too_slow + other.too_slow,
             unwritten: self.unwritten + other.unwritten,
             gap: self.gap + other.gap,
+            ephemeral: self.ephemeral + other.ephemeral,
         }
     }
 
     /// Messages that wait in outboxes.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.accepted - self.delivered - self.too_slow - self.unwritten - self.gap
+        let dropped = self.too_slow + self.unwritten + self.gap + self.ephemeral;
+        self.accepted - self.delivered - dropped
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::{Offset, RoomId};
 
@@ -56,9 +55,9 @@ impl Shared {
         }
     }
 
-    /// Whether the ledger counts it by connection: a message for everybody or for a room.
+    /// Whether the ledger counts it by connection.
     fn is_counted(&self) -> bool {
-        matches!(self, Self::Message(message) if !matches!(message.target, Target::Users(_)))
+        matches!(self, Self::Message(message) if message.is_counted_by_connection())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Publication {
     pub publish: Publish,
     /// The sender's user id; empty for what came by HTTP.
     pub from: String,
+    /// The sending session, where it is not to get the message itself.
+    pub except: Option<SessionId>,
 }
 
 /// What became of a publication that is in the log.
@@ -28,8 +30,8 @@ pub struct Publication {
 pub struct Published {
     /// The publisher's id, or the one that was given.
     pub id: String,
-    /// Its place.
-    pub cursor: Cursor,
+    /// Its place; there is none for what skips the log.
+    pub cursor: Option<Cursor>,
     /// It was in the log before: this publish had no effect.
     pub duplicate: bool,
 }
@@ -118,13 +120,15 @@ impl Kind {
     }
 }
 
-/// A message as it stands in the log: encoded once, shared by all its receivers.
+/// A message as it stands in the log, or as it passes by: encoded once, shared by all its receivers.
 #[derive(Debug)]
 pub struct Message {
     /// Whom it is for.
     pub target: Target,
-    /// Its place in the log.
-    pub offset: Offset,
+    /// Its place in the log; an ephemeral message has none.
+    pub offset: Option<Offset>,
+    /// The session that is not to get it.
+    pub except: Option<SessionId>,
     /// About how many connections of the node it is for; `None` is all of them.
     pub reach: Option<u32>,
     /// Its frame as written to a socket.
@@ -137,10 +141,28 @@ const MESSAGE_BYTES: usize = 160;
 const TARGET_BYTES: usize = 32;
 
 impl Message {
-    /// Its place in this node's tail of the log: one more for each entry.
+    /// Its place in this node's tail of the log: one more for each entry. An ephemeral message is before all of them.
     #[must_use]
     pub fn place(&self) -> u64 {
-        self.offset.major
+        self.offset.map_or(0, |offset| offset.major)
+    }
+
+    /// Whether it only passes by.
+    #[must_use]
+    pub fn is_ephemeral(&self) -> bool {
+        self.offset.is_none()
+    }
+
+    /// Whether the ledger counts it by connection. Those to users that are in the log it counts by user.
+    #[must_use]
+    pub fn is_counted_by_connection(&self) -> bool {
+        self.is_ephemeral() || !matches!(self.target, Target::Users(_))
+    }
+
+    /// Whether a session is to get it.
+    #[must_use]
+    pub fn is_for(&self, session: &SessionId) -> bool {
+        self.except.as_ref() != Some(session)
     }
 
     /// The memory it takes, in bytes. `compressed` says to count a compressed copy of the frame, too, which is smaller

@@ -11,36 +11,45 @@ pub fn shard_of(user: &str, shards: usize) -> usize {
 /// The most shards of a node: one bit each in a [`ShardSet`].
 pub const SHARDS: usize = 128;
 
-/// A set of shards.
+/// A set of shards: a bit for each, in two halves since 128 bits in one would be aligned wider than rooms can afford.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardSet(u128);
+pub struct ShardSet([u64; 2]);
 
 impl ShardSet {
     /// The shards from 0 to `shards` - 1.
     #[must_use]
     pub fn all(shards: usize) -> Self {
-        Self(u128::MAX >> (SHARDS - shards))
+        Self::from_bits(u128::MAX >> (SHARDS - shards))
     }
 
     /// Adds a shard.
     pub fn insert(&mut self, shard: usize) {
-        self.0 |= 1 << shard;
+        *self = Self::from_bits(self.bits() | 1 << shard);
     }
 
     /// Takes a shard out.
     pub fn remove(&mut self, shard: usize) {
-        self.0 &= !(1 << shard);
+        *self = Self::from_bits(self.bits() & !(1 << shard));
     }
 
     /// Whether no shard is in it.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.bits() == 0
+    }
+
+    fn from_bits(bits: u128) -> Self {
+        Self([bits as u64, (bits >> 64) as u64])
+    }
+
+    fn bits(self) -> u128 {
+        let [low, high] = self.0;
+        u128::from(high) << 64 | u128::from(low)
     }
 
     /// The shards, lowest first.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        let mut left = self.0;
+        let mut left = self.bits();
         std::iter::from_fn(move || {
             let shard = left.trailing_zeros() as usize;
             left &= left.wrapping_sub(1);

@@ -158,13 +158,47 @@ impl Tail {
         publication: Publication,
         post: &impl Post<S>,
     ) -> (Published, Arc<Message>) {
-        let Publication {
-            publish: Publish { target, id, data },
-            from,
-        } = publication;
-        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
         self.end += 1;
         let cursor = self.end();
+        let (published, message) = self.post_message(now, publication, Some(cursor), post);
+        let entry = Entry {
+            elapsed_ms: now.elapsed_ms,
+            message: Arc::clone(&message),
+            compressed: self.compresses,
+        };
+        self.bytes += entry.bytes();
+        self.index.add(&message.target, self.end);
+        self.entries.push_back(entry);
+        self.trim(now);
+        (published, message)
+    }
+
+    /// Posts a message to the shards concerned that nobody gets who isn't there now.
+    pub fn pass_on<S>(
+        &mut self,
+        now: Now,
+        publication: Publication,
+        post: &impl Post<S>,
+    ) -> Published {
+        self.post_message(now, publication, None, post).0
+    }
+
+    fn post_message<S>(
+        &mut self,
+        now: Now,
+        publication: Publication,
+        cursor: Option<Cursor>,
+        post: &impl Post<S>,
+    ) -> (Published, Arc<Message>) {
+        let Publication {
+            publish,
+            from,
+            except,
+        } = publication;
+        let Publish {
+            target, id, data, ..
+        } = publish;
+        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
         let kind = match &target {
             Target::Everybody => server_message::Kind::Broadcast,
             Target::Users(_) => server_message::Kind::User,
@@ -175,33 +209,23 @@ impl Tail {
             &mut self.json,
             kind,
             &id,
-            &cursor,
+            cursor.as_ref(),
             &from,
             now.unix_seconds(),
             &data,
         );
-        let frame = Frame::text(&self.json);
         self.accepted[Kind::of(&target).index()] += 1;
         let (shards, reach) = self.reach_of(&target);
-        let offset = cursor.offset;
         let message = Arc::new(Message {
             target,
-            offset,
+            offset: cursor.map(|cursor| cursor.offset),
+            except,
             reach,
-            frame,
+            frame: Frame::text(&self.json),
         });
         for shard in shards.iter() {
             post.post(shard, Item::Message(Arc::clone(&message)));
         }
-        let entry = Entry {
-            elapsed_ms: now.elapsed_ms,
-            message: Arc::clone(&message),
-            compressed: self.compresses,
-        };
-        self.bytes += entry.bytes();
-        self.index.add(&message.target, self.end);
-        self.entries.push_back(entry);
-        self.trim(now);
         let published = Published {
             id,
             cursor,
@@ -261,8 +285,9 @@ impl Tail {
             .as_ref()
             .and_then(|after| self.resumable(after));
         let place = resumes_at.unwrap_or(self.end);
-        let pending = found.waiting.len();
         let mut waiting = found.waiting;
+        waiting.retain(|message| message.is_for(&wanted.session));
+        let pending = waiting.len();
         waiting.truncate(waiting.partition_point(|message| message.place() <= place));
         let rooms = wanted.rooms.into_iter();
         let entrance = Entrance {

@@ -1,6 +1,8 @@
 //! Ids that cannot be wrong: parsed once, at the door, and trusted from there on.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,9 +37,9 @@ impl fmt::Display for IdError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Box<str>);
 
-/// A room: the same rules as a user id.
+/// A room: the same rules as a user id. Copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RoomId(Box<str>);
+pub struct RoomId(Arc<str>);
 
 /// A publisher's name for a message: 1 to 64 characters from `!` to `~` without `:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,9 +79,21 @@ impl RoomId {
         check_name(text).map(|()| Self(text.into()))
     }
 
+    /// The same id in memory of its own.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        Self(Arc::from(&*self.0))
+    }
+
     /// The id as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -166,6 +166,7 @@ async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
         .map(|publish| Publication {
             publish,
             from: String::new(),
+            except: None,
         })
         .collect();
     let (tell, told) = oneshot::channel();
@@ -187,7 +188,7 @@ fn one_result(outcome: Outcome) -> Answer {
             server_message::write_published(
                 &mut body,
                 &published.id,
-                &[published.cursor],
+                published.cursor.as_slice(),
                 published.duplicate,
             );
             Answer::json(200, body)
@@ -211,7 +212,7 @@ fn many_results(outcomes: &[Outcome]) -> Answer {
             Ok(published) => server_message::write_published(
                 &mut body,
                 &published.id,
-                &[published.cursor],
+                published.cursor.as_slice(),
                 published.duplicate,
             ),
             Err(refused) => {

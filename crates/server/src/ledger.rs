@@ -19,7 +19,7 @@ pub struct Ledger {
     /// Waited there for too long.
     pub expired: u64,
     /// Lost for another reason, by the reason's name.
-    pub dropped: [(&'static str, u64); 5],
+    pub dropped: [(&'static str, u64); 6],
     /// Repeats, which had no effect.
     pub duplicate: u64,
     /// Wait to be written to a connection.
@@ -43,6 +43,7 @@ impl Ledger {
                 ("too_slow", connections.too_slow),
                 ("unwritten", connections.unwritten),
                 ("gap", connections.gap),
+                ("ephemeral", connections.ephemeral),
                 ("pushed_out", state.fates.pushed_out),
                 ("queues_full", state.fates.total_full),
             ],

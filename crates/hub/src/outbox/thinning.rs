@@ -163,6 +163,9 @@ impl Thinned {
 
     fn miss(&mut self, message: &Message) {
         let room = room_of(message);
+        let Some(offset) = message.offset else {
+            return;
+        };
         match self.open_gap(room) {
             Some(gap) => {
                 gap.messages += 1;
@@ -170,7 +173,7 @@ impl Thinned {
             }
             None => self.begin(GapSoFar {
                 room: room.cloned(),
-                offset: message.offset,
+                offset,
                 messages: 1,
                 old: None,
                 open: true,

@@ -25,15 +25,15 @@ pub(super) struct Joined {
 impl<S> Shard<S> {
     /// Queues a message to each connection of this shard that it is for.
     pub(super) fn deliver(&mut self, now: Now, message: Arc<Message>) {
-        if let Some(end) = &mut self.end {
-            end.offset = message.offset;
+        if let (Some(end), Some(offset)) = (&mut self.end, message.offset) {
+            end.offset = offset;
         }
         let key = self.outgoing.hold(Shared::Message(Arc::clone(&message)));
         let (mut receivers, mut queued) = (0, 0);
         match &message.target {
             Target::Everybody => {
                 for (index, connection) in &mut self.connections {
-                    if connection.live {
+                    if connection.live && message.is_for(&connection.session) {
                         let index = index as u32;
                         let took = self
                             .outgoing
@@ -51,14 +51,16 @@ impl<S> Shard<S> {
                     let mut index = self.users.get(key_of_user).first;
                     while index != NONE {
                         let connection = &mut self.connections[index as usize];
-                        let (next, live) = (connection.next_of_user, connection.live);
-                        if live
-                            && self
+                        let next = connection.next_of_user;
+                        if connection.live && message.is_for(&connection.session) {
+                            receivers += 1;
+                            let took = self
                                 .outgoing
-                                .queue_message(now, index, connection, key, &message)
-                        {
-                            queued += 1;
-                            self.note_given(index, message.place());
+                                .queue_message(now, index, connection, key, &message);
+                            queued += u64::from(took);
+                            if took && !message.is_ephemeral() {
+                                self.note_given(index, message.place());
+                            }
                         }
                         index = next;
                     }
@@ -72,7 +74,7 @@ impl<S> Shard<S> {
                 while at != rooms::NONE {
                     let (index, next) = self.rooms.next_member(at);
                     let connection = &mut self.connections[index as usize];
-                    if connection.live {
+                    if connection.live && message.is_for(&connection.session) {
                         let took = self
                             .outgoing
                             .queue_message(now, index, connection, key, &message);
@@ -84,16 +86,23 @@ impl<S> Shard<S> {
             }
         }
         self.outgoing.release(key);
-        self.count_out(Kind::of(&message.target), receivers, queued);
+        self.count_out(&message, receivers, queued);
         self.evict_slow(now);
     }
 
     /// Counts a message for so many receivers, of which not all had room.
-    pub(super) fn count_out(&mut self, kind: Kind, receivers: u64, queued: u64) {
-        self.counters.messages_out(kind, queued);
-        if kind != Kind::User {
-            self.counters.ledger.accepted.add(receivers);
-            self.counters.ledger.too_slow.add(receivers - queued);
+    pub(super) fn count_out(&mut self, message: &Message, receivers: u64, queued: u64) {
+        let ledger = &self.counters.ledger;
+        self.counters
+            .messages_out(Kind::of(&message.target), queued);
+        if !message.is_counted_by_connection() {
+            return;
+        }
+        ledger.accepted.add(receivers);
+        if message.is_ephemeral() {
+            ledger.ephemeral.add(receivers - queued);
+        } else {
+            ledger.too_slow.add(receivers - queued);
         }
     }
 
@@ -224,7 +233,7 @@ impl<S> Shard<S> {
                 server_message::write_ack(
                     &mut self.json,
                     &published.id,
-                    &[published.cursor],
+                    published.cursor.as_slice(),
                     published.duplicate,
                 );
                 self.send_json(now, index);

@@ -11,7 +11,7 @@ use wshub_protocol::{CloseCode, Cursor, ErrorCode, SessionId};
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::{CatchingUp, Connection, Leaves, NONE, Phase, Stage};
 use crate::frames::Shared;
-use crate::message::{Arrival, Kind, Message};
+use crate::message::{Arrival, Message};
 use crate::receipts;
 use crate::resume::{Behind, Entrance, Piece, PieceState, Wanted};
 use crate::rooms::Memberships;
@@ -233,9 +233,9 @@ impl<S> Shard<S> {
         let unasked = catching_up.unasked();
         let mut place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
         let mut at_end = piece.state == PieceState::End && unasked.is_empty();
-        let rooms = &self.rooms;
+        let (rooms, session) = (&self.rooms, connection.session);
         let is_due = |message: &Arc<Message>| match &message.target {
-            _ if message.place() > place => false,
+            _ if message.place() > place || !message.is_for(&session) => false,
             Target::Room(room) => rooms.find(room.as_str()).is_some_and(|key| {
                 rooms.contains(key, index) && unasked.iter().all(|(own, _)| *own != key)
             }),
@@ -336,15 +336,14 @@ impl<S> Shard<S> {
     /// Queues a message to one connection.
     fn give(&mut self, now: Now, index: u32, message: Arc<Message>) {
         let place = message.place();
-        let kind = Kind::of(&message.target);
         let key = self.outgoing.hold(Shared::Message(Arc::clone(&message)));
         let connection = &mut self.connections[index as usize];
         let queued = self
             .outgoing
             .queue_message(now, index, connection, key, &message);
         self.outgoing.release(key);
-        self.count_out(kind, 1, u64::from(queued));
-        if queued && kind == Kind::User {
+        self.count_out(&message, 1, u64::from(queued));
+        if queued && !message.is_counted_by_connection() {
             self.note_given(index, place);
         }
         self.evict_slow(now);

@@ -189,9 +189,12 @@ impl<S> Shard<S> {
         match client_message::parse(payload) {
             Ok(ClientMessage::Publish(publish)) => {
                 let connection = &self.connections[token.index() as usize];
-                let from = self.users.get(connection.user).id.as_str().to_owned();
-                self.effects
-                    .push_back(Effect::Publish(token, Publication { publish, from }));
+                let publication = Publication {
+                    from: self.users.get(connection.user).id.as_str().to_owned(),
+                    except: publish.to_others.then_some(connection.session),
+                    publish,
+                };
+                self.effects.push_back(Effect::Publish(token, publication));
             }
             Ok(ClientMessage::Join { room, after }) => self.ask_to_join(token, room, after),
             Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),

@@ -14,7 +14,7 @@ use crate::slow::{SlowPolicies, SlowPolicy};
 use crate::time::{Now, Tick};
 
 fn may_go(policies: &SlowPolicies, message: &Message) -> bool {
-    policies.of(&message.target) != SlowPolicy::Disconnect
+    !message.is_ephemeral() && policies.of(&message.target) != SlowPolicy::Disconnect
 }
 
 /// Messages of which only the newest waits are spared while older ones of others can go.
@@ -66,7 +66,8 @@ impl Outgoing {
             messages: 0,
             bytes: 0,
         };
-        let is_of_it = |message: &Message| message.target == Target::Room(room.clone());
+        let room = Target::Room(room);
+        let is_of_it = |message: &Message| !message.is_ephemeral() && message.target == room;
         self.thin_to(connection, none, is_of_it);
     }
 
@@ -102,7 +103,7 @@ impl Outgoing {
         !self.may_drop
             || connection.catching_up.is_some()
             || self.outboxes.waits_for_good(&connection.outbox, |message| {
-                may_go(&self.slow_policies, message)
+                message.is_ephemeral() || may_go(&self.slow_policies, message)
             })
     }
 

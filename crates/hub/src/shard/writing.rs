@@ -99,7 +99,8 @@ impl Outgoing {
         self.outboxes.release(key);
     }
 
-    /// Queues a message; `false` if the connection was too slow for it.
+    /// Queues a message; `false` if the connection was too slow for it. An ephemeral one then is just not given: it is
+    /// worth nothing later.
     pub(super) fn queue_message<S>(
         &mut self,
         now: Now,
@@ -108,12 +109,16 @@ impl Outgoing {
         key: FrameKey,
         message: &Message,
     ) -> bool {
-        connection.told = connection.told.max(message.place());
-        connection.told_at = now.tick();
         let bytes = message
             .frame
             .for_connection(connection.deflate, &mut self.compressor)
             .len();
+        if !message.is_ephemeral() {
+            connection.told = connection.told.max(message.place());
+            connection.told_at = now.tick();
+        } else if connection.blocked && !self.has_room_for(connection, bytes) {
+            return false;
+        }
         self.queue(now, index, connection, key, bytes)
     }
 
