@@ -70,6 +70,17 @@ impl Index {
         };
     }
 
+    /// The newest entries of a room, newest first, at most so many; and how many there are in all.
+    pub(crate) fn newest_of(
+        &self,
+        room: &RoomId,
+        most: usize,
+    ) -> (impl Iterator<Item = u64>, usize) {
+        let list = self.rooms.get(room);
+        let newest = list.into_iter().flat_map(|list| list.iter().rev()).copied();
+        (newest.take(most), list.map_or(0, VecDeque::len))
+    }
+
     /// The entries behind `after` for a user and for everybody, and those of each room behind a place of its own, in
     /// the order of the log.
     pub(crate) fn behind<'a>(

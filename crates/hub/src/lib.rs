@@ -4,19 +4,23 @@
 //! which every shard is fed. Neither owns a socket, reads a clock, starts a thread or draws unseeded randomness, so that
 //! the seeded simulator of tests/stories drives the same code as the server does.
 
+mod absences;
 mod connection;
 pub mod counters;
 pub mod dedupe;
 pub mod frames;
 mod index;
+mod joins;
 pub mod limits;
 pub mod message;
 pub mod outbox;
 pub mod placement;
+pub mod question;
 pub mod queues;
 mod receipts;
 pub mod resume;
 mod rooms;
+mod roster;
 pub mod session;
 pub mod shard;
 pub mod slow;

@@ -10,9 +10,9 @@ use wshub_protocol::extensions::Deflate;
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, UserId};
 
+use crate::question::Admission;
 use crate::resume::{Entrance, Piece};
 use crate::shard::Token;
-use crate::tail::Room;
 
 /// A message on its way into the log.
 #[derive(Debug)]
@@ -202,6 +202,12 @@ impl Frame {
         }
     }
 
+    /// The text within it.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.plain[self.text_at..]
+    }
+
     /// The bytes to write uncompressed.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
@@ -213,7 +219,7 @@ impl Frame {
         let Some(deflate) = deflate else {
             return &self.plain;
         };
-        let text = &self.plain[self.text_at..];
+        let text = self.json();
         if !deflate.may_compress(text.len()) {
             return &self.plain;
         }
@@ -226,7 +232,7 @@ impl Frame {
     /// Like [`Frame::for_connection`] for one that was already asked for.
     #[must_use]
     pub fn chosen(&self, deflate: Option<Deflate>) -> &[u8] {
-        let text = self.plain.len() - self.text_at;
+        let text = self.json().len();
         match (deflate, self.compressed.get()) {
             (Some(deflate), Some(Some(compressed))) if deflate.may_compress(text) => compressed,
             _ => &self.plain,
@@ -301,26 +307,16 @@ pub enum Item<S> {
     CaughtUp(Token, Box<Piece>),
     /// A message for connections of this shard.
     Message(Arc<Message>),
-    /// A join takes effect at this place in the log.
-    Join(Token, Arc<Room>, Cursor, Caught),
-    /// A leave takes effect at this place in the log. The room itself comes along where a shard has interest in it,
-    /// since its members may all be on other shards.
-    Leave(Token, RoomId, Option<Arc<Room>>, Cursor),
+    /// A join takes effect at a place in the log.
+    Join(Token, Box<Admission>),
+    /// A leave takes effect at this place in the log; so many users are in the room, this one still counted.
+    Leave(Token, RoomId, u32, Cursor),
+    /// Who comes and goes in a room, as it is said to those who asked.
+    Presence(RoomId, Arc<[u8]>),
     /// The log's end, to whoever asked.
     End(Cursor),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
     Outcome(Token, Box<Asked>, Outcome),
-}
-
-/// Whether a room can be caught up with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caught {
-    /// That wasn't asked.
-    NotAsked,
-    /// All that was said there behind this place can be given.
-    Behind(u64),
-    /// The log doesn't know any more, or never knew that place.
-    Lost,
 }
 
 /// The way to the shards' inboxes.

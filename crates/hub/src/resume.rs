@@ -6,7 +6,6 @@ use wshub_protocol::After;
 use wshub_protocol::{Cursor, RoomId, SessionId, UserId};
 
 use crate::message::Message;
-use crate::tail::Room;
 
 /// What a connection wants as it enters.
 #[derive(Debug)]
@@ -32,6 +31,8 @@ pub struct Wanted {
 /// What a connection finds as it enters.
 #[derive(Debug)]
 pub struct Entrance {
+    /// Who it is.
+    pub user: UserId,
     /// The log's end at this moment.
     pub end: Cursor,
     /// Whether all that it missed follows.
@@ -44,8 +45,8 @@ pub struct Entrance {
     pub pending: usize,
     /// How many the queue has lost since its user was last told.
     pub missed: u64,
-    /// The rooms it wanted, in their order.
-    pub rooms: Vec<Result<Arc<Room>, String>>,
+    /// The rooms it wanted, in their order, with how many users are in each.
+    pub rooms: Vec<Result<(RoomId, u32), String>>,
 }
 
 /// How far a connection that catches up was given what is for it.
@@ -56,7 +57,7 @@ pub struct Behind {
     /// It was given all for its user and for everybody up to here.
     pub place: u64,
     /// Its rooms, and up to where it was given what was said there.
-    pub rooms: Vec<(Arc<Room>, u64)>,
+    pub rooms: Vec<(RoomId, u64)>,
 }
 
 /// The next part of what a connection has to catch up with.

@@ -58,16 +58,15 @@ pub(crate) struct News(pub(crate) ShardSet);
 
 impl Roster {
     pub(crate) fn new(seed: u64) -> Self {
-        let hasher = FixedState::with_seed(seed);
         Self {
             rooms: Slab::new(),
             by_id: HashTable::new(),
             names: Names {
                 names: Slab::new(),
                 by_id: HashTable::new(),
-                hasher,
+                hasher: FixedState::with_seed(seed),
             },
-            hasher,
+            hasher: FixedState::with_seed(seed),
             due: Vec::new(),
         }
     }
@@ -364,7 +363,12 @@ mod tests {
         let mut roster = Roster::new(7);
         for number in 0..10 {
             roster.join(number % 2, &room("r"), &user(&format!("u{number}")), false);
-            roster.join(number % 2, &room("s"), &user(&format!("u{}", number % 3)), false);
+            roster.join(
+                number % 2,
+                &room("s"),
+                &user(&format!("u{}", number % 3)),
+                false,
+            );
         }
         for number in 0..10 {
             roster.leave(&room("r"), &user(&format!("u{number}")));

@@ -1,13 +1,14 @@
 //! A shard: the connections of its users, what they said, what waits for them.
 //!
 //! The driver brings bytes, items of the inbox and the time, and takes out effects, connections to write to and the next
-//! deadline. How connections come and catch up stands in `entering`, reading in `reading`, sending in `delivery` and
+//! deadline. How connections come and catch up stands in `entering`, rooms in `membership`, reading in `reading`, sending in `delivery` and
 //! `writing`, proof of receipt in `receiving`, what is done for the slow in `slowness`, ends in `closing`, waiting in
 //! `timing`.
 
 mod closing;
 mod delivery;
 mod entering;
+mod membership;
 mod reading;
 mod receiving;
 mod slowness;
@@ -17,20 +18,21 @@ mod writing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use slab::Slab;
 use wshub_protocol::client_message::Target;
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::reader::{Inflation, Rules};
-use wshub_protocol::{After, CloseCode, Cursor, ErrorCode, RoomId, SessionId, server_message};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, SessionId, server_message};
 
+use crate::absences::Absences;
 use crate::connection::{Connection, Phase};
 use crate::counters::Counters;
+use crate::joins::Joins;
 use crate::limits::Limits;
 use crate::message::{Item, Publication};
+use crate::question::{History, Question};
 use crate::receipts::{Accounts, Receipts};
-use crate::resume::{Behind, Wanted};
+use crate::resume::Wanted;
 use crate::rooms::Rooms;
 use crate::time::Now;
 use crate::timers::Timers;
@@ -38,6 +40,9 @@ use crate::users::Users;
 use writing::Outgoing;
 
 pub use writing::Wrote;
+
+/// Bytes of an answer that cost about as much to write down as one more frame does to queue.
+const BYTES_PER_FRAME: usize = 64;
 
 /// Names a connection of a shard, and no later one in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,18 +81,10 @@ pub enum Effect<S> {
     Publish(Token, Publication),
     /// Find what waits for this connection and let it in.
     Enter(Token, Box<Wanted>),
-    /// Have the tail give this connection the next part of what it has to catch up with.
-    CatchUp(Token, Box<Behind>),
+    /// Ask the tail this.
+    Ask(Question),
     /// Take out of the queues what was received.
     Receive(Receipts),
-    /// Have the tail say where the log ends.
-    End,
-    /// Have the tail let this connection into the room, and say whether it can catch up with it from there.
-    Join(Token, RoomId, Option<After>),
-    /// Have the tail take this connection out of the room.
-    Leave(Token, RoomId),
-    /// Tell the tail that nobody here is in the room any more.
-    Forget(RoomId),
     /// Nothing more will be written: close our half, so that the peer sees the end behind our close frame.
     HalfClose(Token),
     /// The connection is over: drop its socket. The code is ours; there is none where the peer left.
@@ -113,8 +110,8 @@ pub struct Shard<S> {
     generation: u32,
     users: Users,
     rooms: Rooms,
-    /// Joins that the tail has been asked for and that haven't come back, by room.
-    joining: HashMap<RoomId, u32, FixedState>,
+    joins: Joins,
+    absences: Absences,
     outgoing: Outgoing,
     accounts: Accounts,
     /// What was received and isn't told yet.
@@ -153,7 +150,8 @@ impl<S> Shard<S> {
             generation: 0,
             users: Users::new(seed),
             rooms: Rooms::new(seed),
-            joining: HashMap::with_hasher(FixedState::with_seed(seed)),
+            joins: Joins::new(seed),
+            absences: Absences::default(),
             outgoing: Outgoing::new(&limits),
             accounts: Accounts::new(limits.unreceived_messages),
             received: Receipts::default(),
@@ -179,12 +177,9 @@ impl<S> Shard<S> {
             Item::Enter(token, entrance) => self.entered(now, token, *entrance),
             Item::CaughtUp(token, piece) => self.caught_up(now, token, *piece),
             Item::Message(message) => self.deliver(now, message),
-            Item::Join(token, room, cursor, caught) => {
-                self.joined(now, token, &room, cursor, caught);
-            }
-            Item::Leave(token, id, room, cursor) => {
-                self.left(now, token, &id, room.as_deref(), cursor);
-            }
+            Item::Join(token, admission) => self.joined(now, token, *admission),
+            Item::Leave(token, id, members, cursor) => self.left(now, token, &id, members, cursor),
+            Item::Presence(room, frame) => self.tell_presence(now, &room, &frame),
             Item::End(cursor) => self.tell_positions(now, cursor),
             Item::Outcome(token, asked, outcome) => self.tell_outcome(now, token, *asked, outcome),
         }
@@ -194,8 +189,14 @@ impl<S> Shard<S> {
     /// About how many frames taking this item will queue.
     #[must_use]
     pub fn cost(&self, item: &Item<S>) -> usize {
-        let Item::Message(message) = item else {
-            return 1;
+        let message = match item {
+            Item::Message(message) => message,
+            Item::Presence(room, _) => return 1 + self.rooms.members(room.as_str()) as usize,
+            Item::Join(_, admission) => {
+                let history = admission.history.as_ref().map_or(0, History::bytes);
+                return 1 + history / BYTES_PER_FRAME;
+            }
+            _ => return 1,
         };
         match &message.target {
             Target::Everybody => 1 + self.connections.len(),

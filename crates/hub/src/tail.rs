@@ -5,22 +5,21 @@
 //! cursor" means the same to everybody.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Slot;
 use wshub_protocol::After;
 use wshub_protocol::client_message::{Publish, Target};
-use wshub_protocol::{Cursor, Epoch, Offset, RoomId, server_message};
+use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::server_message::PresenceEvent;
+use wshub_protocol::{Cursor, Epoch, Offset, RoomId, UserId, server_message};
 
 use crate::index::Index;
-use crate::message::{Caught, Frame, Item, Kind, Message, Post, Publication, Published};
+use crate::message::{Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
+use crate::question::{Admission, Caught, HISTORY_BYTES, History, Joining, Question, USERS_TOLD};
 use crate::queues::Found;
 use crate::resume::{Behind, Entrance, PIECE_BYTES, PIECE_MESSAGES, Piece, PieceState, Wanted};
+use crate::roster::{Entered, Roster};
 use crate::shard::Token;
 use crate::time::Now;
 
@@ -39,23 +38,13 @@ pub struct TailConfig {
     pub seed: u64,
 }
 
-/// A room as the whole node knows it.
-#[derive(Debug)]
-pub struct Room {
-    /// Its id.
-    pub id: RoomId,
-    /// Distinct users in it.
-    pub users: AtomicU32,
-}
-
 /// The tail of the log.
 pub struct Tail {
     config: TailConfig,
     end: u64,
     entries: VecDeque<Entry>,
     bytes: usize,
-    interest: HashTable<Interest>,
-    hasher: FixedState,
+    roster: Roster,
     random: fastrand::Rng,
     index: Index,
     json: Vec<u8>,
@@ -70,12 +59,6 @@ struct Entry {
     message: Arc<Message>,
     /// A compressed copy was counted.
     compressed: bool,
-}
-
-/// The shards that have members of a room.
-struct Interest {
-    room: Arc<Room>,
-    shards: ShardSet,
 }
 
 /// What an entry takes beside its message, in bytes.
@@ -96,8 +79,7 @@ impl Tail {
             end: 0,
             entries: VecDeque::new(),
             bytes: 0,
-            interest: HashTable::new(),
-            hasher: FixedState::with_seed(config.seed),
+            roster: Roster::new(config.seed),
             random: fastrand::Rng::with_seed(config.seed),
             index: Index::new(config.seed),
             json: Vec::new(),
@@ -148,7 +130,7 @@ impl Tail {
     /// Rooms with a member on some shard.
     #[must_use]
     pub fn rooms(&self) -> usize {
-        self.interest.len()
+        self.roster.len()
     }
 
     /// Puts a message at the end of the log and posts it to the shards concerned.
@@ -234,6 +216,14 @@ impl Tail {
         (published, message)
     }
 
+    /// Does what is due once a second: lets go of what is too old, and tells of large rooms how many are in them.
+    pub fn tick<S>(&mut self, now: Now, post: &impl Post<S>) {
+        self.trim(now);
+        for (room, members, shards) in self.roster.counts_due() {
+            self.tell_presence(&room, PresenceEvent::Count(members), shards, post);
+        }
+    }
+
     /// Lets go of what is older or more than the log keeps.
     pub fn trim(&mut self, now: Now) {
         while let Some(oldest) = self.entries.front() {
@@ -265,6 +255,11 @@ impl Tail {
             .then_some(place)
     }
 
+    /// The message at a place that the log still holds.
+    fn at(&self, place: u64) -> &Arc<Message> {
+        &self.entries[(place - self.dropped() - 1) as usize].message
+    }
+
     /// The place of the newest entry that the log has let go of.
     fn dropped(&self) -> u64 {
         self.end - self.entries.len() as u64
@@ -289,24 +284,27 @@ impl Tail {
         waiting.retain(|message| message.is_for(&wanted.session));
         let pending = waiting.len();
         waiting.truncate(waiting.partition_point(|message| message.place() <= place));
-        let rooms = wanted.rooms.into_iter();
+        let rooms = wanted
+            .rooms
+            .into_iter()
+            .map(|room| room.map(|id| self.enter_room(shard, &id, &wanted.user, false, post)));
+        let rooms = rooms.collect();
         let entrance = Entrance {
+            user: wanted.user,
             end: self.end(),
             resumed: resumes_at.is_some(),
             place,
             waiting,
             pending,
             missed: found.missed,
-            rooms: rooms
-                .map(|room| room.map(|id| self.interest(shard, id)))
-                .collect(),
+            rooms,
         };
         post.post(shard, Item::Enter(token, Box::new(entrance)));
     }
 
     /// Gives a connection of `shard` the next part of what it has to catch up with.
-    pub fn catch_up<S>(&self, shard: usize, token: Token, behind: &Behind, post: &impl Post<S>) {
-        let rooms = behind.rooms.iter().map(|(room, place)| (&room.id, *place));
+    fn catch_up<S>(&self, shard: usize, token: Token, behind: &Behind, post: &impl Post<S>) {
+        let rooms = behind.rooms.iter().map(|(room, place)| (room, *place));
         let first = rooms.clone().map(|(_, place)| place).min();
         let lost = behind.place.min(first.unwrap_or(u64::MAX)) < self.dropped();
         let mut piece = Piece {
@@ -324,8 +322,7 @@ impl Tail {
                     (piece.place, piece.state) = (place - 1, PieceState::More);
                     break;
                 }
-                let at = (place - self.dropped() - 1) as usize;
-                let message = Arc::clone(&self.entries[at].message);
+                let message = Arc::clone(self.at(place));
                 bytes += message.frame.plain().len();
                 piece.messages.push(message);
             }
@@ -333,88 +330,109 @@ impl Tail {
         post.post(shard, Item::CaughtUp(token, Box::new(piece)));
     }
 
-    /// Tells a shard where the log ends: whatever of it is for the shard has been posted before.
-    pub fn tell_end<S>(&self, shard: usize, post: &impl Post<S>) {
-        post.post(shard, Item::End(self.end()));
+    /// Answers a shard's question through its inbox, or takes note of what it says.
+    pub fn answer<S>(&mut self, shard: usize, question: Question, post: &impl Post<S>) {
+        match question {
+            Question::CatchUp(token, behind) => self.catch_up(shard, token, &behind, post),
+            Question::End => post.post(shard, Item::End(self.end())),
+            Question::Join(token, joining) => self.join(shard, token, *joining, post),
+            Question::Leave(token, room) => {
+                let (_, members) = self.roster.reach(&room);
+                post.post(shard, Item::Leave(token, room, members, self.end()));
+            }
+            Question::Left(room, user) => {
+                let news = self.roster.leave(&room, &user);
+                self.tell_presence(&room, PresenceEvent::Leave(&user), news.0, post);
+            }
+            Question::Forget(room) => self.roster.forget(shard, &room),
+        }
     }
 
     /// Lets a connection of `shard` into a room at this place in the log.
-    pub fn join<S>(
+    fn join<S>(&mut self, shard: usize, token: Token, joining: Joining, post: &impl Post<S>) {
+        let Joining { room, user, wish } = joining;
+        let (room, members) = self.enter_room(shard, &room, &user, wish.presence, post);
+        let caught = wish.after.map_or(Caught::NotAsked, |after| {
+            self.resumable(&after).map_or(Caught::Lost, Caught::Behind)
+        });
+        let users = wish
+            .presence
+            .then(|| self.roster.users(&room, None, USERS_TOLD));
+        let history = wish.history.map(|most| self.history(&room, most.into()));
+        let admission = Admission {
+            caught,
+            listens: wish.presence,
+            users,
+            history,
+            ..Admission::plain(room, user, self.end(), members)
+        };
+        post.post(shard, Item::Join(token, Box::new(admission)));
+    }
+
+    /// Has a user of a shard be in a room, and tells those who asked if they weren't; how many are in it now.
+    fn enter_room<S>(
         &mut self,
         shard: usize,
-        token: Token,
-        id: RoomId,
-        after: Option<&After>,
+        id: &RoomId,
+        user: &UserId,
+        listens: bool,
+        post: &impl Post<S>,
+    ) -> (RoomId, u32) {
+        let Entered {
+            room,
+            members,
+            news,
+        } = self.roster.join(shard, id, user, listens);
+        self.tell_presence(&room, PresenceEvent::Join(user), news.0, post);
+        (room, members)
+    }
+
+    /// The newest messages of a room, at most so many and [`HISTORY_BYTES`].
+    fn history(&self, room: &RoomId, most: usize) -> History {
+        let (places, all) = self.index.newest_of(room, most);
+        let mut history = History::default();
+        let mut bytes = 0;
+        for place in places {
+            let message = self.at(place);
+            bytes += message.frame.json().len();
+            if bytes > HISTORY_BYTES {
+                break;
+            }
+            history.messages.push(Arc::clone(message));
+        }
+        history.messages.reverse();
+        history.complete = history.messages.len() == all && self.dropped() == 0;
+        history
+    }
+
+    fn tell_presence<S>(
+        &self,
+        room: &RoomId,
+        event: PresenceEvent<'_>,
+        shards: ShardSet,
         post: &impl Post<S>,
     ) {
-        let caught = after.map_or(Caught::NotAsked, |after| {
-            self.resumable(after).map_or(Caught::Lost, Caught::Behind)
-        });
-        let room = self.interest(shard, id);
-        post.post(shard, Item::Join(token, room, self.end(), caught));
+        if shards.is_empty() {
+            return;
+        }
+        let mut json = Vec::new();
+        server_message::write_presence(&mut json, room, event);
+        let frame: Arc<[u8]> = frame::encode(Opcode::Text, false, &json).into();
+        for shard in shards.iter() {
+            post.post(shard, Item::Presence(room.clone(), Arc::clone(&frame)));
+        }
     }
 
-    /// Has a shard hear what is said in a room.
-    fn interest(&mut self, shard: usize, id: RoomId) -> Arc<Room> {
-        let hash = self.hasher.hash_one(id.as_str());
-        let hasher = &self.hasher;
-        let entry = self.interest.entry(
-            hash,
-            |interest| interest.room.id == id,
-            |interest| hasher.hash_one(interest.room.id.as_str()),
-        );
-        let interest = match entry {
-            Slot::Occupied(entry) => entry.into_mut(),
-            Slot::Vacant(slot) => {
-                let room = Arc::new(Room {
-                    id,
-                    users: AtomicU32::new(0),
-                });
-                slot.insert(Interest {
-                    room,
-                    shards: ShardSet::default(),
-                })
-                .into_mut()
-            }
-        };
-        interest.shards.insert(shard);
-        Arc::clone(&interest.room)
-    }
-
-    /// Takes a connection of `shard` out of a room at this place in the log.
-    pub fn leave<S>(&self, shard: usize, token: Token, room: RoomId, post: &impl Post<S>) {
-        let known = self
-            .interest_in(&room)
-            .map(|interest| Arc::clone(&interest.room));
-        post.post(shard, Item::Leave(token, room, known, self.end()));
+    /// The users of a room behind `after` in the order of their ids, at most so many, and how many there are in all.
+    #[must_use]
+    pub fn users_of(&self, room: &RoomId, after: Option<&str>, most: usize) -> (Vec<UserId>, u32) {
+        (self.roster.users(room, after, most), self.users_in(room))
     }
 
     /// Distinct users in a room.
     #[must_use]
     pub fn users_in(&self, room: &RoomId) -> u32 {
-        self.interest_in(room)
-            .map_or(0, |interest| interest.room.users.load(Ordering::Relaxed))
-    }
-
-    /// Says that `shard` has no member of the room any more and no join of it under way.
-    pub fn forget(&mut self, shard: usize, room: &RoomId) {
-        let hash = self.hasher.hash_one(room.as_str());
-        if let Ok(mut entry) = self
-            .interest
-            .find_entry(hash, |interest| interest.room.id == *room)
-        {
-            entry.get_mut().shards.remove(shard);
-            if entry.get().shards.is_empty() {
-                entry.remove();
-            }
-        }
-    }
-
-    fn interest_in(&self, room: &RoomId) -> Option<&Interest> {
-        self.interest
-            .find(self.hasher.hash_one(room.as_str()), |interest| {
-                interest.room.id == *room
-            })
+        self.roster.reach(room).1
     }
 
     /// The shards that a message concerns, and about how many connections; `None` is all.
@@ -428,13 +446,10 @@ impl Tail {
                 }
                 (shards, Some(users.len() as u32))
             }
-            Target::Room(room) => match self.interest_in(room) {
-                Some(interest) => (
-                    interest.shards,
-                    Some(interest.room.users.load(Ordering::Relaxed)),
-                ),
-                None => (ShardSet::default(), Some(0)),
-            },
+            Target::Room(room) => {
+                let (shards, members) = self.roster.reach(room);
+                (shards, Some(members))
+            }
         }
     }
 

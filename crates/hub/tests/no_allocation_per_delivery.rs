@@ -9,7 +9,6 @@ use std::sync::Arc;
 use wshub_hub::message::Frame;
 use wshub_hub::resume::Entrance;
 use wshub_hub::shard::Wrote;
-use wshub_hub::tail::Room;
 use wshub_hub::{Arrival, Counters, Effect, Item, Limits, Message, Mode, Now, Shard};
 use wshub_protocol::client_message::Target;
 use wshub_protocol::{Cursor, Epoch, Offset, RoomId, SessionId, UserId};
@@ -73,7 +72,8 @@ fn message(target: &Target, offset: u64) -> Item<()> {
     Item::Message(Arc::new(Message {
         reach: None,
         target: target.clone(),
-        offset,
+        offset: Some(offset),
+        except: None,
         frame,
     }))
 }
@@ -88,16 +88,12 @@ fn shard_of(connections: usize) -> Shard<()> {
         1,
         NOW,
     );
-    let id = RoomId::parse("all").expect("a room");
-    let room = Arc::new(Room {
-        id,
-        users: 0.into(),
-    });
+    let room = RoomId::parse("all").expect("a room");
     for number in 0..connections {
         let user = UserId::parse(&format!("user {}", number / 10)).expect("a user");
         let arrival = Arrival {
             socket: (),
-            user: Some(user),
+            user: Some(user.clone()),
             session: SessionId([0; 16]),
             deflate: None,
             handed: None,
@@ -110,13 +106,14 @@ fn shard_of(connections: usize) -> Shard<()> {
         let token = shard.take(NOW, Item::Connect(Box::new(arrival)));
         let token = token.expect("a connection has a token");
         let entrance = Entrance {
+            user,
             end: cursor(0),
             resumed: false,
             place: 0,
             waiting: Vec::new(),
             pending: 0,
             missed: 0,
-            rooms: vec![Ok(Arc::clone(&room))],
+            rooms: vec![Ok((room.clone(), 1))],
         };
         shard.take(NOW, Item::Enter(token, Box::new(entrance)));
     }

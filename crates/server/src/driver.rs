@@ -241,7 +241,7 @@ impl Turns {
             self.driver.inboxes.handled(self.driver.number, &posted);
             queued += self.driver.shard.cost(&posted.item);
             if let Some(token) = self.driver.shard.take(now, posted.item) {
-                self.register(token);
+                self.register(now, token);
             }
             self.write_urgent(now);
         }
@@ -254,7 +254,7 @@ impl Turns {
         }
     }
 
-    fn register(&mut self, token: Token) {
+    fn register(&mut self, now: Now, token: Token) {
         let Driver { shard, poll, .. } = &mut self.driver;
         let Some(socket) = shard.socket_mut(token) else {
             return;
@@ -270,7 +270,7 @@ impl Turns {
             )
             .is_err()
         {
-            shard.broken(token);
+            shard.broken(now, token);
         }
     }
 
@@ -313,7 +313,7 @@ impl Turns {
         let buffer = &mut self.buffer[..most];
         match socket.stream.read(buffer) {
             Ok(0) => {
-                shard.broken(token);
+                shard.broken(now, token);
                 false
             }
             Ok(bytes) => {
@@ -324,7 +324,7 @@ impl Turns {
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(_) => {
-                shard.broken(token);
+                shard.broken(now, token);
                 false
             }
         }
@@ -362,16 +362,8 @@ impl Turns {
                 engine.enter(now, *number, token, *wanted);
                 self.let_in = true;
             }
-            Effect::CatchUp(token, behind) => {
-                lock().catch_up(*number, token, &behind, &**inboxes);
-            }
+            Effect::Ask(question) => lock().answer(*number, question, &**inboxes),
             Effect::Receive(receipts) => engine.receive(&receipts),
-            Effect::End => lock().tell_end(*number, &**inboxes),
-            Effect::Join(token, room, after) => {
-                lock().join(*number, token, room, after.as_ref(), &**inboxes);
-            }
-            Effect::Leave(token, room) => lock().leave(*number, token, room, &**inboxes),
-            Effect::Forget(room) => lock().forget(*number, &room),
             Effect::HalfClose(token) => {
                 if let Some(socket) = shard.socket_mut(token) {
                     // It fails when the peer is gone already, which the next read tells.

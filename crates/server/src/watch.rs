@@ -23,7 +23,7 @@ pub async fn watch(node: Arc<Node>) {
     loop {
         ticks.tick().await;
         let now = node.clock.now();
-        node.tail().trim(now);
+        node.tail().tick(now, &*node.inboxes);
         node.engine.sweep(now);
         tell_trouble(&node, &mut seen, &mut troubles);
         since += TICK;

@@ -20,7 +20,8 @@ fn user(id: &str) -> UserId {
 fn message(place: u64, text: &str) -> Arc<Message> {
     Arc::new(Message {
         target: Target::Users([user("ann")].into()),
-        offset: Offset::counter(place),
+        offset: Some(Offset::counter(place)),
+        except: None,
         reach: None,
         frame: Frame::text(text.as_bytes()),
     })

@@ -26,7 +26,7 @@ impl<S> Shard<S> {
                 return;
             }
         }
-        self.detach(index);
+        self.detach(now, index);
         self.counters.close(code);
         if code == CloseCode::Draining {
             self.counters.moved.add(1);
@@ -70,7 +70,7 @@ impl<S> Shard<S> {
     pub(super) fn peer_closes(&mut self, now: Now, index: u32, code: Option<u16>) {
         let was = self.connections[index as usize].phase;
         self.drop_reader(index);
-        self.detach(index);
+        self.detach(now, index);
         let connection = &mut self.connections[index as usize];
         connection.phase = Phase::Answered;
         if was == Phase::Open {
@@ -171,23 +171,18 @@ impl<S> Shard<S> {
         }
     }
 
-    /// Takes a connection out of its user and its rooms: nothing more is queued to it.
-    pub(super) fn detach(&mut self, index: u32) {
+    /// Takes a connection out of its user and its rooms: nothing more is queued to it. The rooms are kept for a while.
+    pub(super) fn detach(&mut self, now: Now, index: u32) {
         let user = self.connections[index as usize].user;
         if user == NONE {
             return;
         }
         self.unlink_from_user(index, user);
-        loop {
-            let memberships = &mut self.connections[index as usize].rooms;
-            let Some(left) = self.rooms.leave_any(user, memberships) else {
-                break;
-            };
-            self.after_leaving(&left);
+        let rooms = std::mem::take(&mut self.connections[index as usize].rooms);
+        if rooms.rooms > 0 {
+            self.keep_rooms(now, user, rooms);
         }
-        if self.users.get(user).connections == 0 {
-            self.users.remove(user);
-        }
+        self.users.remove_if_unused(user);
         let connection = &mut self.connections[index as usize];
         connection.live = false;
         if let Some(catching_up) = connection.catching_up.take() {
@@ -197,15 +192,14 @@ impl<S> Shard<S> {
         if std::mem::take(&mut connection.greeted) {
             self.counters.clients.set(self.counters.clients.get() - 1);
         }
-        self.counters.users.set(self.users.len() as u64);
+        self.counters.users.set(self.users.connected() as u64);
     }
 
     fn unlink_from_user(&mut self, index: u32, user: u32) {
         let connection = &mut self.connections[index as usize];
         connection.user = NONE;
         let next = std::mem::replace(&mut connection.next_of_user, NONE);
-        let user = self.users.get_mut(user);
-        user.connections -= 1;
+        let user = self.users.detach(user);
         if user.first == index {
             user.first = next;
             return;

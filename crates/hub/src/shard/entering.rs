@@ -12,9 +12,10 @@ use super::{Effect, Mode, Shard, Token};
 use crate::connection::{CatchingUp, Connection, Leaves, NONE, Phase, Stage};
 use crate::frames::Shared;
 use crate::message::{Arrival, Message};
+use crate::question::{Admission, Question};
 use crate::receipts;
 use crate::resume::{Behind, Entrance, Piece, PieceState, Wanted};
-use crate::rooms::Memberships;
+use crate::rooms::{Memberships, Owner};
 use crate::time::{Now, Tick};
 
 impl<S> Shard<S> {
@@ -77,15 +78,13 @@ impl<S> Shard<S> {
             wanted.session = handed;
         }
         let connection = &mut self.connections[index as usize];
-        let user = self.users.get_mut(key);
         connection.session = wanted.session;
         connection.user = key;
-        connection.next_of_user = std::mem::replace(&mut user.first, index);
+        connection.next_of_user = self.users.attach(key, index);
         connection.catching_up = Some(CatchingUp::from(0, Stage::Entering).into());
-        user.connections += 1;
-        self.counters.users.set(self.users.len() as u64);
+        self.counters.users.set(self.users.connected() as u64);
         for room in wanted.rooms.iter().flatten() {
-            *self.joining.entry_ref(room).or_insert(0) += 1;
+            self.joins.asked(room, &wanted.user);
         }
         self.want(token, wanted);
     }
@@ -114,14 +113,14 @@ impl<S> Shard<S> {
 
     /// A connection is in: it is told so, and is given what waits for it. One that was in before has lost its place.
     pub(super) fn entered(&mut self, now: Now, token: Token, mut entrance: Entrance) {
-        for room in entrance.rooms.iter().flatten() {
-            self.join_came_back(&room.id);
+        for (room, _) in entrance.rooms.iter().flatten() {
+            self.joins.came_back(room, &entrance.user);
         }
         self.end = Some(entrance.end);
         self.outgoing.epoch = entrance.end.epoch;
         if !self.is_open(token) {
-            for room in entrance.rooms.iter().flatten() {
-                self.forget_if_unused(&room.id);
+            for (room, _) in entrance.rooms.iter().flatten() {
+                self.was_not_let_in(room, &entrance.user);
             }
             return;
         }
@@ -149,12 +148,12 @@ impl<S> Shard<S> {
             self.say_connected(now, index, &entrance);
         }
         for room in entrance.rooms {
-            // To say so much may have been too much for the connection.
             match room {
-                Ok(room) if self.is_open(token) => {
-                    self.join_room(now, index, &room, entrance.end, None);
+                Ok((room, members)) => {
+                    let user = entrance.user.clone();
+                    let admission = Admission::plain(room, user, entrance.end, members);
+                    self.join_at_once(now, token, &admission);
                 }
-                Ok(room) => self.forget_if_unused(&room.id),
                 Err(text) if self.is_open(token) => self.refuse_room_name(now, index, text),
                 Err(_) => {}
             }
@@ -233,11 +232,12 @@ impl<S> Shard<S> {
         let unasked = catching_up.unasked();
         let mut place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
         let mut at_end = piece.state == PieceState::End && unasked.is_empty();
-        let (rooms, session) = (&self.rooms, connection.session);
+        let (rooms, session, memberships) = (&self.rooms, connection.session, connection.rooms);
         let is_due = |message: &Arc<Message>| match &message.target {
             _ if message.place() > place || !message.is_for(&session) => false,
             Target::Room(room) => rooms.find(room.as_str()).is_some_and(|key| {
-                rooms.contains(key, index) && unasked.iter().all(|(own, _)| *own != key)
+                rooms.contains(key, Owner::Connection(index), &memberships)
+                    && unasked.iter().all(|(own, _)| *own != key)
             }),
             Target::Everybody | Target::Users(_) => true,
         };
@@ -325,12 +325,11 @@ impl<S> Shard<S> {
             user: self.users.get(connection.user).id.clone(),
             place: catching_up.place,
             rooms: rooms
-                .map(|(key, room)| (Arc::clone(room), catching_up.place_in(key)))
+                .map(|(key, room)| (room.clone(), catching_up.place_in(key)))
                 .collect(),
         };
         catching_up.stage = Stage::Asked(catching_up.rooms.len());
-        self.effects
-            .push_back(Effect::CatchUp(token, behind.into()));
+        self.ask(Question::CatchUp(token, behind.into()));
     }
 
     /// Queues a message to one connection.

@@ -3,11 +3,12 @@
 use wshub_protocol::client_message::{self, ClientMessage, Refusal};
 use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::reader::{Event, ReadError, Reader};
-use wshub_protocol::{After, CloseCode, RoomId, server_message};
+use wshub_protocol::{CloseCode, server_message};
 
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::{NONE, Phase};
 use crate::message::Publication;
+use crate::question::Question;
 use crate::time::Now;
 
 /// What an event costs beside the bytes it carries, in bytes that cost as much to handle.
@@ -88,13 +89,13 @@ impl<S> Shard<S> {
     }
 
     /// The peer hung up, or its socket broke.
-    pub fn broken(&mut self, token: Token) {
+    pub fn broken(&mut self, now: Now, token: Token) {
         let Some(connection) = self.get_mut(token) else {
             return;
         };
         if connection.phase == Phase::Open {
             self.counters.left.add(1);
-            self.detach(token.index());
+            self.detach(now, token.index());
         }
         self.release(token.index());
     }
@@ -196,8 +197,8 @@ impl<S> Shard<S> {
                 };
                 self.effects.push_back(Effect::Publish(token, publication));
             }
-            Ok(ClientMessage::Join { room, after }) => self.ask_to_join(token, room, after),
-            Ok(ClientMessage::Leave { room }) => self.effects.push_back(Effect::Leave(token, room)),
+            Ok(ClientMessage::Join { room, wish }) => self.ask_to_join(token, room, wish),
+            Ok(ClientMessage::Leave { room }) => self.ask(Question::Leave(token, room)),
             Ok(ClientMessage::Ack { cursors }) => self.acknowledge(now, token.index(), &cursors),
             Ok(ClientMessage::Ping) => {
                 self.json.clear();
@@ -206,12 +207,6 @@ impl<S> Shard<S> {
             }
             Err(refusal) => self.tell_refusal(now, token.index(), &refusal),
         }
-    }
-
-    /// Asks the tail to let a connection into a room; the answer comes through the inbox.
-    fn ask_to_join(&mut self, token: Token, room: RoomId, after: Option<After>) {
-        *self.joining.entry_ref(&room).or_insert(0) += 1;
-        self.effects.push_back(Effect::Join(token, room, after));
     }
 
     pub(super) fn tell_refusal(&mut self, now: Now, index: u32, refusal: &Refusal) {

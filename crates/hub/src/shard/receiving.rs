@@ -5,9 +5,10 @@ use wshub_protocol::client_message::Refusal;
 use wshub_protocol::{Cursor, ErrorCode, server_message};
 
 use super::timing::position_deadline;
-use super::{Effect, Shard, Token};
+use super::{Shard, Token};
 use crate::connection::{Connection, Leaves};
 use crate::limits::{LONE_RECEIPT_MS, RECEIPT_MS};
+use crate::question::Question;
 use crate::receipts;
 use crate::time::{Now, Tick};
 
@@ -152,7 +153,7 @@ impl<S> Shard<S> {
     pub(super) fn want_end(&mut self, token: Token) {
         self.to_position.push(token);
         if self.to_position.len() == 1 {
-            self.effects.push_back(Effect::End);
+            self.ask(Question::End);
         }
     }
 

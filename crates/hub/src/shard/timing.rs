@@ -11,7 +11,8 @@ impl<S> Shard<S> {
     /// When [`Shard::expire`] is to be called next, on the clock of [`Now::elapsed_ms`].
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.timers.next().map(Tick::elapsed_ms)
+        let next = [self.timers.next(), self.absences.next()];
+        next.into_iter().flatten().min().map(Tick::elapsed_ms)
     }
 
     /// Does what is due.
@@ -19,6 +20,7 @@ impl<S> Shard<S> {
         while let Some(index) = self.timers.due(now.tick()) {
             self.check(now, index);
         }
+        self.end_absences(now.tick());
     }
 
     fn check(&mut self, now: Now, index: u32) {

@@ -390,7 +390,7 @@ impl<S> Shard<S> {
                 false
             }
             Wrote::Broken => {
-                self.broken(token);
+                self.broken(now, token);
                 false
             }
         }

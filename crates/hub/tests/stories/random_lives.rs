@@ -181,7 +181,7 @@ impl Life {
                 client.reads_on();
             }
         }
-        self.world.advance(secs(75));
+        self.world.advance(secs(90));
     }
 
     fn check(&self) {
@@ -324,7 +324,7 @@ impl Life {
         for client in self.clients.iter().filter(|client| client.is_connected()) {
             self.pick(&[Client::closes_normally, Client::hangs_up])(client);
         }
-        self.world.advance(secs(3));
+        self.world.advance(secs(13));
         assert!(self.world.is_empty());
         let posted = self.world.messages_posted();
         for room in ROOMS {

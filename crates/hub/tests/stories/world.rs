@@ -216,6 +216,7 @@ impl World {
         self.turns.borrow_mut().http.push_back(Publication {
             publish,
             from: String::new(),
+            except: None,
         });
         self.settled();
     }
@@ -229,11 +230,14 @@ impl World {
         let publish = Publish {
             target,
             id: None::<MessageId>,
+            ephemeral: false,
+            to_others: false,
             data: quoted(text).into(),
         };
         let publication = Publication {
             publish,
             from: String::new(),
+            except: None,
         };
         self.turns.borrow_mut().http.push_back(publication);
         self.settled();

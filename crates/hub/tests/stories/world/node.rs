@@ -133,7 +133,7 @@ impl Node {
 
     /// Lets go of what is too old, as is done once a second.
     pub(crate) fn sweep(&self, now: Now) {
-        self.lock().trim(now);
+        self.lock().tick(now, &*self.inboxes);
         self.engine.sweep(now);
     }
 
@@ -221,7 +221,7 @@ impl Node {
             shard.receive(now, token, &mut bytes);
         } else if link.up.is_at_end() {
             link.end_told = true;
-            shard.broken(token);
+            shard.broken(now, token);
         }
         self.write_urgent(now, number, links, rng);
         self.collect(number);
@@ -278,17 +278,8 @@ impl Node {
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
             Effect::Enter(token, wanted) => self.engine.enter(now, shard, token, *wanted),
-            Effect::CatchUp(token, behind) => {
-                self.lock().catch_up(shard, token, &behind, &*self.inboxes);
-            }
+            Effect::Ask(question) => self.lock().answer(shard, question, &*self.inboxes),
             Effect::Receive(receipts) => self.engine.receive(&receipts),
-            Effect::End => self.lock().tell_end(shard, &*self.inboxes),
-            Effect::Join(token, room, after) => {
-                self.lock()
-                    .join(shard, token, room, after.as_ref(), &*self.inboxes);
-            }
-            Effect::Leave(token, room) => self.lock().leave(shard, token, room, &*self.inboxes),
-            Effect::Forget(room) => self.lock().forget(shard, &room),
             Effect::HalfClose(token) => {
                 if let Some(socket) = self.shards[shard].socket_mut(token) {
                     links[socket.0].down.ended = true;
@@ -341,8 +332,9 @@ impl Node {
         for ((publish, from), outcome) in said.into_iter().zip(&outcomes) {
             if let Ok(published) = outcome
                 && !published.duplicate
+                && let Some(cursor) = published.cursor
             {
-                let offset = published.cursor.offset.major;
+                let offset = cursor.offset.major;
                 assert_eq!(offset, self.log.len() as u64 + 1, "the log is dense");
                 let (target, data) = (publish.target, publish.data.into());
                 self.log.push(Entry {
