@@ -84,6 +84,8 @@ pub(crate) struct Connection<S> {
     pub(crate) held_bytes: usize,
     pub(crate) outbox: Outbox,
     pub(crate) rooms: Memberships,
+    /// When it came.
+    pub(crate) since: Tick,
     /// When the last frame came.
     pub(crate) heard: Tick,
     /// When the last ping went out.

@@ -1,5 +1,6 @@
 //! What moves between the parts: publications into the log, messages out of it, and what waits in a shard's inbox.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -296,7 +297,7 @@ pub struct Arrival<S> {
     pub early: Vec<u8>,
 }
 
-/// What waits in the inbox of a shard. All but `Connect` and `Outcome` stand in the order of the log.
+/// What waits in the inbox of a shard. All but `Connect`, `Describe` and `Outcome` stand in the order of the log.
 #[derive(Debug)]
 pub enum Item<S> {
     /// A connection, which asks to enter.
@@ -315,8 +316,32 @@ pub enum Item<S> {
     Presence(RoomId, Arc<[u8]>),
     /// The log's end, to whoever asked.
     End(Cursor),
+    /// Somebody asks which connections a user has.
+    Describe(UserId, Describe),
+    /// All connections that a user has now are to be closed.
+    Disconnect(UserId),
     /// What became of a connection's publication, where it is to be told: it asked by an id, or it was refused.
     Outcome(Token, Box<Asked>, Outcome),
+}
+
+/// One connection of a user, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The label of its session.
+    pub session: SessionId,
+    /// When it came, in Unix seconds.
+    pub since: u64,
+    /// The rooms it is in.
+    pub rooms: Vec<RoomId>,
+}
+
+/// Whoever waits for the description of a user's connections.
+pub struct Describe(pub Box<dyn FnOnce(Vec<Description>) + Send>);
+
+impl fmt::Debug for Describe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Describe")
+    }
 }
 
 /// The way to the shards' inboxes.

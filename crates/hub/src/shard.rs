@@ -180,6 +180,8 @@ impl<S> Shard<S> {
             Item::Join(token, admission) => self.joined(now, token, *admission),
             Item::Leave(token, id, members, cursor) => self.left(now, token, &id, members, cursor),
             Item::Presence(room, frame) => self.tell_presence(now, &room, &frame),
+            Item::Describe(user, tell) => (tell.0)(self.describe(now, &user)),
+            Item::Disconnect(user) => self.disconnect(now, &user),
             Item::End(cursor) => self.tell_positions(now, cursor),
             Item::Outcome(token, asked, outcome) => self.tell_outcome(now, token, *asked, outcome),
         }

@@ -423,6 +423,13 @@ impl Tail {
         }
     }
 
+    /// Has all connections closed that a user has at this place in the log, of which they are told before.
+    pub fn disconnect<S>(&self, user: UserId, post: &impl Post<S>) {
+        let shard = shard_of(user.as_str(), self.config.shards);
+        post.post(shard, Item::End(self.end()));
+        post.post(shard, Item::Disconnect(user));
+    }
+
     /// The users of a room behind `after` in the order of their ids, at most so many, and how many there are in all.
     #[must_use]
     pub fn users_of(&self, room: &RoomId, after: Option<&str>, most: usize) -> (Vec<UserId>, u32) {

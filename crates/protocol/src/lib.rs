@@ -12,6 +12,7 @@ pub mod frame;
 pub mod head;
 pub mod ids;
 pub mod json;
+pub mod percent;
 pub mod reader;
 pub mod server_message;
 pub mod upgrade;

@@ -178,7 +178,7 @@ where
         }
         if let Some(users) = self.users {
             out.extend_from_slice(br#","users":["#);
-            write_list(out, users, |out, user| write_string(out, user));
+            write_list(out, users, write_string);
         }
         if let Some((messages, complete)) = self.history {
             out.extend_from_slice(br#","history":["#);

@@ -1,5 +1,7 @@
 //! The HTTP API: publishing, and what operators and orchestrators ask.
 
+mod directory;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,6 +29,9 @@ pub async fn answer(node: &Node, request: Request) -> Answer {
             ErrorCode::NotFound,
             "an echo server answers WebSocket messages only",
         );
+    }
+    if let Some(answer) = directory::answer(node, &request).await {
+        return answer;
     }
     match (request.method, request.path.as_str()) {
         (Method::Post, "/publish") => publish(node, request).await,

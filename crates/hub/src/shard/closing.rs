@@ -1,11 +1,12 @@
 //! How connections end: the close handshake, the slow, the silent, and the end of the shard itself.
 
 use wshub_protocol::frame::{self, Opcode};
-use wshub_protocol::{CloseCode, server_message};
+use wshub_protocol::{CloseCode, UserId, server_message};
 
 use super::{Effect, Shard, Token};
 use crate::connection::{Connection, Leaves, NONE, Phase};
 use crate::limits::{CLOSE_MS, EVICT_MS, LEAVE_MS};
+use crate::message::Description;
 use crate::time::Now;
 
 impl<S> Shard<S> {
@@ -169,6 +170,43 @@ impl<S> Shard<S> {
         } else {
             CloseCode::Draining
         }
+    }
+
+    /// Closes the connections that a user has now, by an operator's order.
+    pub(super) fn disconnect(&mut self, now: Now, user: &UserId) {
+        for index in self.connections_of(user) {
+            self.close(now, index, CloseCode::Disconnected);
+        }
+    }
+
+    /// What others may know of the connections that a user has now.
+    pub(super) fn describe(&self, now: Now, user: &UserId) -> Vec<Description> {
+        let connections = self.connections_of(user).into_iter();
+        let connections = connections.map(|index| &self.connections[index as usize]);
+        let describe = |connection: &Connection<S>| {
+            let here_ms = now.elapsed_ms.saturating_sub(connection.since.elapsed_ms());
+            let rooms = self.rooms.of(&connection.rooms);
+            Description {
+                session: connection.session,
+                since: now.unix_ms.saturating_sub(here_ms) / 1000,
+                rooms: rooms.map(|(_, room)| room.clone()).collect(),
+            }
+        };
+        connections
+            .filter(|connection| connection.greeted)
+            .map(describe)
+            .collect()
+    }
+
+    fn connections_of(&self, user: &UserId) -> Vec<u32> {
+        let user = self.users.find(user.as_str());
+        let mut at = user.map_or(NONE, |user| self.users.get(user).first);
+        let mut connections = Vec::new();
+        while at != NONE {
+            connections.push(at);
+            at = self.connections[at as usize].next_of_user;
+        }
+        connections
     }
 
     /// Takes a connection out of its user and its rooms: nothing more is queued to it. The rooms are kept for a while.

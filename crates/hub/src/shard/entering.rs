@@ -377,6 +377,7 @@ impl<S> Connection<S> {
             held_bytes: 0,
             outbox: Default::default(),
             rooms: Memberships::default(),
+            since: now.tick(),
             heard: now.tick(),
             pinged: now.tick(),
             progress: now.tick(),

@@ -2,6 +2,7 @@
 
 use crate::cursor::After;
 use crate::ids::{RoomId, SessionId};
+use crate::percent::form_decoded;
 
 /// The parameters of the query, form-decoded. Of one that comes twice the first counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,34 +68,6 @@ fn session(label: &[u8]) -> Option<SessionId> {
 
 fn places(after: &[u8]) -> Option<After> {
     std::str::from_utf8(after).map_or(Some(After::Unreadable), After::parse)
-}
-
-/// Decodes as the URL Standard's urlencoded parser does, but keeps the bytes, so that what is not
-/// UTF-8 can be told from a replacement character that was sent.
-fn form_decoded(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        decoded.push(match (byte, after) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = &after[2..];
-                    high << 4 | low
-                }
-                _ => b'%',
-            },
-            _ => *byte,
-        });
-    }
-    decoded
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
