@@ -17,24 +17,27 @@ pub(crate) const NAMED_USERS: usize = 1000;
 const FEW: usize = 3;
 const NONE: u32 = u32::MAX;
 
-/// 56 bytes, of which there may be millions.
+/// 48 bytes, of which there may be millions.
 struct Record {
     id: RoomId,
     shards: ShardSet,
     users: Users,
-    /// Somebody asked to be told who comes and goes.
-    listened_to: bool,
-    /// How many users there are is to be told soon.
-    count_due: bool,
 }
 
-#[expect(
-    clippy::box_collection,
-    reason = "so that the many small rooms don't pay for the few large ones"
-)]
+/// The many small rooms don't pay for what the few large ones need.
 enum Users {
-    Few([u32; FEW]),
-    Many(Box<BTreeSet<UserId>>),
+    Few(Listened, [u32; FEW]),
+    Many(Box<Many>),
+}
+
+/// Whether somebody asked to be told who comes and goes.
+type Listened = bool;
+
+struct Many {
+    users: BTreeSet<UserId>,
+    listened_to: Listened,
+    /// How many users there are is to be told soon.
+    count_due: bool,
 }
 
 /// The rooms of a node.
@@ -98,7 +101,7 @@ impl Roster {
         } else {
             News::default()
         };
-        record.listened_to |= listens;
+        *record.users.listened_to() |= listens;
         Entered {
             room: record.id.clone(),
             members: record.users.len() as u32,
@@ -143,12 +146,12 @@ impl Roster {
             return Vec::new();
         };
         match &self.rooms[key as usize].users {
-            Users::Many(users) => {
+            Users::Many(many) => {
                 let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-                let behind = users.range::<str, _>((from, Bound::Unbounded));
+                let behind = many.users.range::<str, _>((from, Bound::Unbounded));
                 behind.take(most).cloned().collect()
             }
-            Users::Few(keys) => {
+            Users::Few(_, keys) => {
                 let users = keys.iter().filter_map(|&key| self.names.get(key));
                 let mut users: Vec<UserId> = users
                     .filter(|user| after.is_none_or(|after| user.as_str() > after))
@@ -168,7 +171,9 @@ impl Roster {
         for id in std::mem::take(&mut self.due) {
             let Some(key) = self.find(&id) else { continue };
             let record = &mut self.rooms[key as usize];
-            record.count_due = false;
+            if let Users::Many(many) = &mut record.users {
+                many.count_due = false;
+            }
             counts.push((id, record.users.len() as u64, record.shards));
         }
         counts
@@ -176,16 +181,18 @@ impl Roster {
 
     /// Whom to tell of a change at once. In a large room the count is told later instead.
     fn news(record: &mut Record, shards: ShardSet, due: &mut Vec<RoomId>) -> News {
-        if !record.listened_to {
+        if !*record.users.listened_to() {
             return News::default();
         }
-        if record.users.len() <= NAMED_USERS {
-            return News(shards);
+        match &mut record.users {
+            Users::Many(many) if many.users.len() > NAMED_USERS => {
+                if !std::mem::replace(&mut many.count_due, true) {
+                    due.push(record.id.clone());
+                }
+                News::default()
+            }
+            Users::Few(..) | Users::Many(_) => News(shards),
         }
-        if !std::mem::replace(&mut record.count_due, true) {
-            due.push(record.id.clone());
-        }
-        News::default()
     }
 
     fn find(&self, id: &RoomId) -> Option<u32> {
@@ -200,9 +207,7 @@ impl Roster {
         let key = self.rooms.insert(Record {
             id: id.copied(),
             shards: ShardSet::default(),
-            users: Users::Few([NONE; FEW]),
-            listened_to: false,
-            count_due: false,
+            users: Users::Few(false, [NONE; FEW]),
         }) as u32;
         let (rooms, hasher) = (&self.rooms, &self.hasher);
         let hash = |&key: &u32| hasher.hash_one(rooms[key as usize].id.as_str());
@@ -226,8 +231,15 @@ impl Roster {
 impl Users {
     fn len(&self) -> usize {
         match self {
-            Self::Few(keys) => keys.iter().filter(|&&key| key != NONE).count(),
-            Self::Many(users) => users.len(),
+            Self::Few(_, keys) => keys.iter().filter(|&&key| key != NONE).count(),
+            Self::Many(many) => many.users.len(),
+        }
+    }
+
+    fn listened_to(&mut self) -> &mut Listened {
+        match self {
+            Self::Few(listened_to, _) => listened_to,
+            Self::Many(many) => &mut many.listened_to,
         }
     }
 }
@@ -251,9 +263,9 @@ impl Names {
 
     /// Adds a user to a room; whether it wasn't there.
     fn enter(&mut self, users: &mut Users, user: &UserId) -> bool {
-        let keys = match users {
-            Users::Many(users) => return users.insert(user.clone()),
-            Users::Few(keys) => keys,
+        let (listened_to, keys) = match users {
+            Users::Many(many) => return many.users.insert(user.clone()),
+            Users::Few(listened_to, keys) => (*listened_to, keys),
         };
         let known = self.find(user);
         if known.is_some_and(|key| keys.contains(&key)) {
@@ -264,11 +276,16 @@ impl Names {
             self.names[*place as usize].uses += 1;
             return true;
         }
-        let mut many = BTreeSet::from([user.clone()]);
+        let mut all = BTreeSet::from([user.clone()]);
         for key in *keys {
-            many.extend(self.get(key).cloned());
+            all.extend(self.get(key).cloned());
             self.release(key);
         }
+        let many = Many {
+            users: all,
+            listened_to,
+            count_due: false,
+        };
         *users = Users::Many(many.into());
         true
     }
@@ -276,8 +293,8 @@ impl Names {
     /// Takes a user out of a room; whether it was there.
     fn leave(&mut self, users: &mut Users, user: &UserId) -> bool {
         let keys = match users {
-            Users::Many(users) => return users.remove(user),
-            Users::Few(keys) => keys,
+            Users::Many(many) => return many.users.remove(user),
+            Users::Few(_, keys) => keys,
         };
         let known = self.find(user);
         let Some(place) = keys.iter_mut().find(|key| Some(**key) == known) else {
@@ -342,7 +359,7 @@ mod tests {
 
     #[test]
     fn records_are_small() {
-        assert_eq!(size_of::<Record>(), 56);
+        assert_eq!(size_of::<Record>(), 48);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use triomphe::Arc;
 
 /// The longest user or room id, in bytes.
 pub const NAME_BYTES: usize = 128;
@@ -37,7 +37,8 @@ impl fmt::Display for IdError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Box<str>);
 
-/// A room: the same rules as a user id. Copies share the text.
+/// A room: the same rules as a user id. Copies share the text, which is kept
+/// without the count of weak references that the standard library's `Arc` has: there may be millions of rooms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(Arc<str>);
 
