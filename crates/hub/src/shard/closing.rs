@@ -56,7 +56,7 @@ impl<S> Shard<S> {
     /// would take as much memory as before, and the next slowest would have to go for it, and the next. Nothing can be
     /// written behind it, so its socket is just closed.
     pub(super) fn give_up(&mut self, now: Now, index: u32) {
-        self.detach(index);
+        self.detach(now, index);
         self.counters.close(CloseCode::TooSlow);
         let connection = &mut self.connections[index as usize];
         let dropped = self.outgoing.clear(&mut connection.outbox);

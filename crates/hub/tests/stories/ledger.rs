@@ -152,6 +152,13 @@ impl Account<'_> {
         }
         match from.filter(|_| said.resumed != Some(false)) {
             Some(from) => {
+                // What was missing is given anew.
+                let log = self.log;
+                let is_anew = |offset: u64| {
+                    let target = &log[offset as usize - 1].target;
+                    offset > from && matches!(target, Target::Room(of) if of.as_str() == room)
+                };
+                self.excused.retain(|&offset| !is_anew(offset));
                 self.rooms.insert(room, from);
                 self.catching_up |= from < at;
             }
@@ -193,7 +200,10 @@ impl Account<'_> {
     fn settle_in_room(&mut self, said: &Said, entry: &Entry) {
         let room = said.room_id.as_deref().unwrap_or_default();
         let settled = *self.rooms.get(room).unwrap_or(&self.place);
-        let is_next = |one: &&Entry| matches!(&one.target, Target::Room(of) if of.as_str() == room);
+        let is_next = |one: &&Entry| {
+            !self.excused.contains(&one.offset)
+                && matches!(&one.target, Target::Room(of) if of.as_str() == room)
+        };
         let next = self.log[settled as usize..].iter().find(is_next);
         assert_eq!(
             next.map(|next| next.offset),
