@@ -312,8 +312,8 @@ pub enum Item<S> {
     Join(Token, Box<Admission>),
     /// A leave takes effect at this place in the log; so many users are in the room, this one still counted.
     Leave(Token, RoomId, u32, Cursor),
-    /// Who comes and goes in a room, as it is said to those who asked.
-    Presence(RoomId, Arc<[u8]>),
+    /// Who comes and goes in a room, as it is said to those who asked: to about so many connections.
+    Presence(RoomId, Arc<[u8]>, u32),
     /// The log's end, to whoever asked.
     End(Cursor),
     /// Somebody asks which connections a user has.

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashSet, HashTable};
 use slab::Slab;
 use wshub_protocol::{RoomId, UserId};
 
@@ -36,8 +36,6 @@ type Listened = bool;
 struct Many {
     users: BTreeSet<UserId>,
     listened_to: Listened,
-    /// How many users there are is to be told soon.
-    count_due: bool,
 }
 
 /// The rooms of a node.
@@ -46,7 +44,8 @@ pub(crate) struct Roster {
     by_id: HashTable<u32>,
     names: Names,
     hasher: FixedState,
-    due: Vec<RoomId>,
+    /// Rooms of which is to be told soon how many users they have.
+    due: HashSet<RoomId, FixedState>,
 }
 
 /// What a user finds who joins.
@@ -74,7 +73,7 @@ impl Roster {
                 hasher: FixedState::with_seed(seed),
             },
             hasher: FixedState::with_seed(seed),
-            due: Vec::new(),
+            due: HashSet::with_hasher(FixedState::with_seed(seed)),
         }
     }
 
@@ -164,31 +163,31 @@ impl Roster {
         }
     }
 
-    /// The large rooms in which somebody came or left since this was last asked: how many users they have, for these
-    /// shards.
+    /// The rooms in which somebody came or left since this was last asked, without its having been told: how many users
+    /// they have, for these shards.
     pub(crate) fn counts_due(&mut self) -> Vec<(RoomId, u64, ShardSet)> {
         let mut counts = Vec::new();
-        for id in std::mem::take(&mut self.due) {
+        for id in self.due.extract_if(|_| true).collect::<Vec<_>>() {
             let Some(key) = self.find(&id) else { continue };
-            let record = &mut self.rooms[key as usize];
-            if let Users::Many(many) = &mut record.users {
-                many.count_due = false;
-            }
+            let record = &self.rooms[key as usize];
             counts.push((id, record.users.len() as u64, record.shards));
         }
         counts
     }
 
+    /// Has the count told soon in place of a change that can't be told now.
+    pub(crate) fn tell_count_later(&mut self, id: &RoomId) {
+        self.due.insert(id.clone());
+    }
+
     /// Whom to tell of a change at once. In a large room the count is told later instead.
-    fn news(record: &mut Record, shards: ShardSet, due: &mut Vec<RoomId>) -> News {
+    fn news(record: &mut Record, shards: ShardSet, due: &mut HashSet<RoomId, FixedState>) -> News {
         if !*record.users.listened_to() {
             return News::default();
         }
         match &mut record.users {
             Users::Many(many) if many.users.len() > NAMED_USERS => {
-                if !std::mem::replace(&mut many.count_due, true) {
-                    due.push(record.id.clone());
-                }
+                due.insert(record.id.clone());
                 News::default()
             }
             Users::Few(..) | Users::Many(_) => News(shards),
@@ -284,7 +283,6 @@ impl Names {
         let many = Many {
             users: all,
             listened_to,
-            count_due: false,
         };
         *users = Users::Many(many.into());
         true

@@ -179,7 +179,7 @@ impl<S> Shard<S> {
             Item::Message(message) => self.deliver(now, message),
             Item::Join(token, admission) => self.joined(now, token, *admission),
             Item::Leave(token, id, members, cursor) => self.left(now, token, &id, members, cursor),
-            Item::Presence(room, frame) => self.tell_presence(now, &room, &frame),
+            Item::Presence(room, frame, _) => self.tell_presence(now, &room, &frame),
             Item::Describe(user, tell) => (tell.0)(self.describe(now, &user)),
             Item::Disconnect(user) => self.disconnect(now, &user),
             Item::End(cursor) => self.tell_positions(now, cursor),
@@ -193,7 +193,7 @@ impl<S> Shard<S> {
     pub fn cost(&self, item: &Item<S>) -> usize {
         let message = match item {
             Item::Message(message) => message,
-            Item::Presence(room, _) => return 1 + self.rooms.members(room.as_str()) as usize,
+            Item::Presence(room, ..) => return 1 + self.rooms.members(room.as_str()) as usize,
             Item::Join(_, admission) => {
                 let history = admission.history.as_ref().map_or(0, History::bytes);
                 return 1 + history / BYTES_PER_FRAME;

@@ -19,7 +19,7 @@ use crate::placement::{ShardSet, shard_of};
 use crate::question::{Admission, Caught, HISTORY_BYTES, History, Joining, Question, USERS_TOLD};
 use crate::queues::Found;
 use crate::resume::{Behind, Entrance, PIECE_BYTES, PIECE_MESSAGES, Piece, PieceState, Wanted};
-use crate::roster::{Entered, Roster};
+use crate::roster::{Entered, News, Roster};
 use crate::shard::Token;
 use crate::time::Now;
 
@@ -342,7 +342,7 @@ impl Tail {
             }
             Question::Left(room, user) => {
                 let news = self.roster.leave(&room, &user);
-                self.tell_presence(&room, PresenceEvent::Leave(&user), news.0, post);
+                self.tell_news(&room, PresenceEvent::Leave(&user), news, post);
             }
             Question::Forget(room) => self.roster.forget(shard, &room),
         }
@@ -383,7 +383,7 @@ impl Tail {
             members,
             news,
         } = self.roster.join(shard, id, user, listens);
-        self.tell_presence(&room, PresenceEvent::Join(user), news.0, post);
+        self.tell_news(&room, PresenceEvent::Join(user), news, post);
         (room, members)
     }
 
@@ -405,6 +405,25 @@ impl Tail {
         history
     }
 
+    /// Tells those who asked that a user came or left. Where the inboxes have no room for more, how many users there are
+    /// is told later: whoever comes and goes without pause must not fill them.
+    fn tell_news<S>(
+        &mut self,
+        room: &RoomId,
+        event: PresenceEvent<'_>,
+        news: News,
+        post: &impl Post<S>,
+    ) {
+        if news == News::default() {
+            return;
+        }
+        if post.has_room() {
+            self.tell_presence(room, event, news.0, post);
+        } else {
+            self.roster.tell_count_later(room);
+        }
+    }
+
     fn tell_presence<S>(
         &self,
         room: &RoomId,
@@ -412,14 +431,13 @@ impl Tail {
         shards: ShardSet,
         post: &impl Post<S>,
     ) {
-        if shards.is_empty() {
-            return;
-        }
         let mut json = Vec::new();
         server_message::write_presence(&mut json, room, event);
         let frame: Arc<[u8]> = frame::encode(Opcode::Text, false, &json).into();
+        let reach = self.users_in(room);
         for shard in shards.iter() {
-            post.post(shard, Item::Presence(room.clone(), Arc::clone(&frame)));
+            let frame = Arc::clone(&frame);
+            post.post(shard, Item::Presence(room.clone(), frame, reach));
         }
     }
 

@@ -182,6 +182,7 @@ impl Inbox {
                 ITEM_BYTES + size_of_val(&**arrival) + arrival.early.len(),
                 1,
             ),
+            Item::Presence(_, frame, reach) => (ITEM_BYTES + frame.len(), 1 + *reach as usize),
             // Their messages are the log's or a queue's, which count them.
             Item::Enter(_, entrance) => (ITEM_BYTES, 1 + entrance.waiting.len()),
             Item::CaughtUp(_, piece) => (ITEM_BYTES, 1 + piece.messages.len()),
