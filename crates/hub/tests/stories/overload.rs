@@ -183,3 +183,25 @@ fn no_more_are_evicted_for_the_budget_than_must_be_and_the_slowest_first() {
     assert_eq!(left, [7, 8, 9], "who took nothing for longest went");
     assert_eq!(world.closed_with(CloseCode::TooSlow), 7);
 }
+
+#[test]
+fn who_is_evicted_while_catching_up_is_given_nothing_behind_the_close() {
+    let mut read_why = 0;
+    // In some of these buffers a frame ends just where the room does: there a close frame can follow.
+    for buffer in 400..800 {
+        let world = World::with_seed(385).limits(|limits| {
+            limits.queue_messages = 8;
+            limits.outbox_bytes = 500;
+        });
+        let ann = world.connect("ann");
+        ann.hangs_up();
+        (0..60).for_each(|n| world.tell(&["ann"], &format!("{n:02}")));
+        let back = world.visitor("ann").with_buffer(buffer).resuming(&ann);
+        let back = back.that_reads_nothing().comes();
+        back.reads_on();
+        let places = back.places();
+        assert_eq!(places, (1..=places.len() as u64).collect::<Vec<_>>());
+        read_why += u64::from(back.close_code() == Some(4008));
+    }
+    assert!(read_why > 0);
+}
