@@ -231,9 +231,18 @@ impl Queues {
         }
     }
 
-    fn first_place(&self, key: u32) -> Option<u64> {
-        let first = self.queues[key as usize].waiting.front();
-        first.map(|first| first.message.place())
+    /// Takes out what a session was given up to a place: what it sent to others was not among it.
+    fn take_given_to(&mut self, key: u32, session: SessionId, place: u64) {
+        let mut at = 0;
+        while let Some(waiting) = self.queues[key as usize].waiting.get(at)
+            && waiting.message.place() <= place
+        {
+            if waiting.message.is_for(&session) {
+                self.take(key, at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// Whether a client that has seen `place` has surely seen all of its user's messages before it. Messages are given
@@ -260,14 +269,12 @@ impl Queues {
             return Found::default();
         };
         self.expire(key, now_ms);
-        match resumes_at {
-            Some(place) if self.proves_receipt(key, wanted, place) => {
-                while self.first_place(key).is_some_and(|first| first <= place) {
-                    self.take(key, 0);
-                }
+        match (resumes_at, wanted.handed) {
+            (Some(place), Some(session)) if self.proves_receipt(key, wanted, place) => {
+                self.take_given_to(key, session, place);
             }
-            Some(_) => {}
-            None => self.queues[key as usize].remember_told(wanted.session, end),
+            (Some(_), _) => {}
+            (None, _) => self.queues[key as usize].remember_told(wanted.session, end),
         }
         let queue = &mut self.queues[key as usize];
         let missed = if wanted.again {

@@ -68,6 +68,19 @@ fn a_receipt_takes_out_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn a_session_that_resumes_has_no_receipt_for_what_it_sent_to_others() {
+    let (mut queues, own) = (Queues::new(LIMITS, 7), SessionId([1; 16]));
+    let mut to_others = message(2, "to my phone");
+    Arc::get_mut(&mut to_others).expect("the only one").except = Some(own);
+    for message in [message(1, "x"), to_others, message(3, "x")] {
+        queues.push(0, &user("ann"), &message);
+    }
+    queues.find_for(0, &wanted("ann", Some(own)), Some(3), 3);
+    assert_eq!(places(&come(&mut queues, 0, "ann")), [2]);
+    adds_up(&queues);
+}
+
+#[test]
 fn the_oldest_go_and_are_told_once() {
     let mut queues = Queues::new(LIMITS, 7);
     (1..=5).for_each(|place| queues.push(0, &user("ann"), &message(place, "x")));
