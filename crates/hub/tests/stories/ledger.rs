@@ -4,18 +4,30 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wshub_protocol::client_message::Target;
 
-use crate::world::{Client, Entry, Said};
+use crate::world::{Client, Entry, Said, Wish, World};
+use passing::Passing;
+use presence::Watched;
+
+mod history;
+mod passing;
+mod presence;
 
 /// One connection's account.
 struct Account<'a> {
     log: &'a [Entry],
+    /// Nothing has ever gone from the log.
+    log_has_all: bool,
     user: String,
+    session: Option<String>,
     /// It handed in this place.
     after: Option<u64>,
     /// Everything for everybody and for the user up to this place is settled.
     place: u64,
     /// Its rooms, and up to where what was said there is settled.
     rooms: BTreeMap<String, u64>,
+    /// Who it knows to be in those rooms of which it asked that.
+    watched: Watched,
+    passing: Passing<'a>,
     /// Places that gaps told it are missing.
     excused: BTreeSet<u64>,
     /// It had something to catch up with. From then on answers may come before what stands before them: from outside
@@ -23,7 +35,7 @@ struct Account<'a> {
     catching_up: bool,
     /// So many answers to joins are still due for the query, and the places it asked to catch up from by message.
     query: usize,
-    joins: VecDeque<Option<u64>>,
+    joins: VecDeque<Wish>,
     /// How many waiting messages are still to come, and the last of those older than its place.
     pending: u64,
     /// It was reset: what still waits for it may follow without having been announced.
@@ -31,9 +43,40 @@ struct Account<'a> {
     last_waiting: u64,
 }
 
-impl Account<'_> {
+impl<'a> Account<'a> {
+    fn of(client: &Client, log: &'a [Entry], log_has_all: bool, passed: &'a [Entry]) -> Self {
+        Self {
+            log,
+            log_has_all,
+            user: client.user(),
+            session: None,
+            after: client.came_after(),
+            place: 0,
+            rooms: BTreeMap::new(),
+            watched: Watched::default(),
+            passing: Passing::of(passed),
+            query: client.rooms_in_query(),
+            joins: client.asked_to_join().into(),
+            excused: BTreeSet::new(),
+            catching_up: false,
+            pending: 0,
+            was_reset: false,
+            last_waiting: 0,
+        }
+    }
+
+    fn nothing_is_missing(&self, last: Option<&Said>) {
+        let missed = self.next_due().map(|entry| entry.offset);
+        assert!(
+            missed.is_none(),
+            "{} was not given {missed:?}: {last:?}",
+            self.user,
+        );
+        assert_eq!(self.pending, 0, "{} was not given what waited", self.user);
+    }
+
     fn is_due(&self, entry: &Entry) -> bool {
-        if self.excused.contains(&entry.offset) {
+        if self.excused.contains(&entry.offset) || !entry.is_for(self.session.as_deref()) {
             return false;
         }
         match &entry.target {
@@ -79,8 +122,11 @@ impl Account<'_> {
             "joined" => self.settle_joined(said),
             "left" => {
                 self.settle_answer(said);
-                self.rooms.remove(said.room_id.as_deref().expect("a room"));
+                let room = said.room_id.as_deref().expect("a room");
+                self.rooms.remove(room);
+                self.watched.forget(room);
             }
+            "presence" => self.watched.see(said),
             "error" if said.code.as_deref() == Some("too_many_rooms") => {
                 self.next_join();
             }
@@ -93,6 +139,10 @@ impl Account<'_> {
                 self.settle_up_to(said.offset());
                 (self.pending, self.was_reset) = (0, true);
                 self.last_waiting = 0;
+            }
+            _ if said.is_passing() => {
+                let rooms = &self.rooms;
+                self.passing.hear(said, |room| rooms.contains_key(room));
             }
             _ if said.is_message() => self.settle_message(said),
             _ => {}
@@ -124,6 +174,8 @@ impl Account<'_> {
 
     fn begin(&mut self, said: &Said) {
         let resumed = said.resumed == Some(true);
+        self.session.clone_from(&said.session_id);
+        self.passing.begin(&self.user, self.session.clone());
         self.place = self.after.filter(|_| resumed).unwrap_or(said.offset());
         self.pending = said.pending.expect("pending");
         self.catching_up = self.place < said.offset() || self.pending > 0;
@@ -134,31 +186,35 @@ impl Account<'_> {
     }
 
     /// From where a room that is joined now is given; the answers come in the order of the questions.
-    fn next_join(&mut self) -> Option<u64> {
+    fn next_join(&mut self) -> (Option<u64>, Wish) {
         if self.query > 0 {
             self.query -= 1;
             // The place of a connection that resumed is that of its rooms.
-            return Some(self.place);
+            return (Some(self.place), Wish::default());
         }
-        self.joins.pop_front().flatten()
+        let wish = self.joins.pop_front().expect("a join that is answered");
+        (wish.place(), wish)
     }
 
     fn settle_joined(&mut self, said: &Said) {
         let (at, room) = (said.offset(), said.room_id.clone().expect("a room"));
         let of_query = self.query > 0;
-        let from = self.next_join();
+        let (from, wish) = self.next_join();
         if !of_query {
             self.settle_answer(said);
         }
+        self.watched.joined(said, &wish, &self.user);
+        history::hold(self.log, self.log_has_all, said, &wish);
         match from.filter(|_| said.resumed != Some(false)) {
             Some(from) => {
-                // What was missing is given anew.
+                // What it was told is missing there it may be given now, or told of again.
                 let log = self.log;
-                let is_anew = |offset: u64| {
-                    let target = &log[offset as usize - 1].target;
-                    offset > from && matches!(target, Target::Room(of) if of.as_str() == room)
+                let is_of_it = |place: u64| match &log[place as usize - 1].target {
+                    Target::Room(of) => of.as_str() == room,
+                    _ => false,
                 };
-                self.excused.retain(|&offset| !is_anew(offset));
+                self.excused
+                    .retain(|&place| place <= from || !is_of_it(place));
                 self.rooms.insert(room, from);
                 self.catching_up |= from < at;
             }
@@ -200,8 +256,10 @@ impl Account<'_> {
     fn settle_in_room(&mut self, said: &Said, entry: &Entry) {
         let room = said.room_id.as_deref().unwrap_or_default();
         let settled = *self.rooms.get(room).unwrap_or(&self.place);
+        let session = self.session.as_deref();
         let is_next = |one: &&Entry| {
-            !self.excused.contains(&one.offset)
+            one.is_for(session)
+                && !self.excused.contains(&one.offset)
                 && matches!(&one.target, Target::Room(of) if of.as_str() == room)
         };
         let next = self.log[settled as usize..].iter().find(is_next);
@@ -218,6 +276,8 @@ impl Account<'_> {
     fn settle_waiting(&mut self, said: &Said, entry: &Entry) {
         let (user, offset) = (&self.user, entry.offset);
         assert!(entry.is_to(user), "{user} was given {said:?}");
+        let is_theirs = entry.is_for(self.session.as_deref());
+        assert!(is_theirs, "{user} was given their own {said:?}");
         assert!(
             self.pending > 0 || self.was_reset,
             "{user} was given more than waited: {said:?}"
@@ -231,7 +291,7 @@ impl Account<'_> {
     }
 }
 
-fn is_as_published(said: &Said, entry: &Entry) {
+pub(crate) fn is_as_published(said: &Said, entry: &Entry) {
     let (kind, room) = match &entry.target {
         Target::Everybody => ("broadcast", None),
         Target::Users(_) => ("user", None),
@@ -243,40 +303,33 @@ fn is_as_published(said: &Said, entry: &Entry) {
     assert_eq!(said.id.as_deref(), Some(entry.id.as_str()));
 }
 
-/// Holds what a client was told against the log: each message that was due came once and in order, up to some place; for
-/// one that is still there that place is the end. Answers the rooms it is in.
-pub(crate) fn hold(log: &[Entry], client: &Client) -> BTreeSet<String> {
-    client.with_all(|all| {
-        let mut account = Account {
-            log,
-            user: client.user(),
-            after: client.came_after(),
-            place: 0,
-            rooms: BTreeMap::new(),
-            query: client.rooms_in_query(),
-            joins: client.asked_to_join().into(),
-            excused: BTreeSet::new(),
-            catching_up: false,
-            pending: 0,
-            was_reset: false,
-            last_waiting: 0,
-        };
-        all.iter().for_each(|said| account.settle(said));
-        if client.is_connected() && client.reads() {
-            let missed = account.next_due().map(|entry| entry.offset);
-            assert!(
-                missed.is_none(),
-                "{} was not given {missed:?}: {:?}",
-                account.user,
-                all.last()
-            );
-            assert_eq!(
-                account.pending, 0,
-                "{} was not given what waited",
-                account.user
-            );
-        }
-        account.rooms.into_keys().collect()
+/// Where a client is at the end.
+pub(crate) struct Standing {
+    /// The rooms it is in.
+    pub(crate) rooms: BTreeSet<String>,
+    /// Whom it knows to be in those rooms of which it asked that.
+    pub(crate) watched: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Holds what a client was told against what was said: each message that was due came once and in order, up to some
+/// place; for one that is still there that place is the end. Whatever passed by came at most once and in order. Answers
+/// where that leaves the client.
+pub(crate) fn hold(world: &World, client: &Client) -> Standing {
+    let log_has_all = world.log_has_all();
+    world.with_log(|log| {
+        world.with_passed(|passed| {
+            client.with_all(|all| {
+                let mut account = Account::of(client, log, log_has_all, passed);
+                all.iter().for_each(|said| account.settle(said));
+                if client.is_connected() && client.reads() {
+                    account.nothing_is_missing(all.last());
+                }
+                Standing {
+                    rooms: account.rooms.into_keys().collect(),
+                    watched: account.watched.into_rooms(),
+                }
+            })
+        })
     })
 }
 

@@ -10,7 +10,7 @@ use wshub_protocol::CloseCode;
 
 use crate::ledger;
 use crate::world::wire::TEXT;
-use crate::world::{Client, World, secs};
+use crate::world::{Client, Wish, World, secs};
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 250;
@@ -117,9 +117,32 @@ impl Life {
         self.clients.push(visitor.comes());
     }
 
+    /// What somebody asks for who joins, mostly nothing.
+    fn wish(&self, client: &Client) -> Wish {
+        let chance = |end| self.world.chance(end) == 0;
+        Wish {
+            after: chance(8).then(|| client.place()),
+            history: chance(4).then(|| self.pick(&[0, 1, 5, 100])),
+            presence: chance(2),
+        }
+    }
+
+    fn says_in_passing(&self, client: &Client, room: &str, user: &str, text: &str) {
+        let to = self.pick(&["all", "others"]);
+        let target = self.pick(&[
+            r#""type":"broadcast""#.to_owned(),
+            format!(r#""type":"room","room_id":"{room}""#),
+            format!(r#""type":"user","target_ids":["{user}"]"#),
+        ]);
+        client.sends(&format!(
+            r#"{{{target},"ephemeral":true,"to":"{to}","data":"{text}"}}"#
+        ));
+    }
+
     /// Acknowledges what it was given last, or joins a room and wants what was said there since.
     fn catches_up(&self, client: &Client) {
-        let cursors = client.each("user", |said| said.cursor.clone().unwrap_or_default());
+        let cursors = client.each("user", |said| said.cursor.clone());
+        let cursors: Vec<String> = cursors.into_iter().flatten().collect();
         match self.world.chance(3) {
             0 => client.joins_after(self.pick(&ROOMS), &client.place()),
             1 if !cursors.is_empty() => client.acknowledges(&self.pick(&cursors)),
@@ -155,11 +178,14 @@ impl Life {
         let client = &self.pick(&there).clone();
         let (room, user, text) = (self.pick(&ROOMS), self.pick(&USERS), self.text());
         match step {
-            21..36 => client.joins(room),
+            21..36 => client.joins_with(room, self.wish(client)),
             36..44 => client.leaves(room),
-            44..50 => client.says(room, &text),
-            50..56 => client.broadcasts(&text),
-            56..60 => client.tells(&[user, self.pick(&USERS), user], &text),
+            44..47 => client.says(room, &text),
+            47..50 => client.says_to_others(room, &text),
+            50..53 => client.broadcasts(&text),
+            53..56 => self.says_in_passing(client, room, user, &text),
+            56..58 => client.tells(&[user, self.pick(&USERS), user], &text),
+            58..60 => client.tells_others(&[user, &client.user()], &text),
             60..66 => client.sends(&format!(
                 r#"{{"type":"room","room_id":"{room}","id":"m{}","data":"{text}"}}"#,
                 self.said
@@ -186,12 +212,11 @@ impl Life {
 
     fn check(&self) {
         let world = &self.world;
-        let rooms: Vec<BTreeSet<String>> = world.with_log(|log| {
-            self.clients
-                .iter()
-                .map(|client| ledger::hold(log, client))
-                .collect()
-        });
+        let standings: Vec<_> = self
+            .clients
+            .iter()
+            .map(|client| ledger::hold(world, client))
+            .collect();
         world.with_log(|log| {
             self.clients
                 .iter()
@@ -200,7 +225,7 @@ impl Life {
         let there: Vec<_> = self
             .clients
             .iter()
-            .zip(&rooms)
+            .zip(&standings)
             .filter(|(client, _)| client.is_connected())
             .collect();
         let users: BTreeSet<String> = there.iter().map(|(client, _)| client.user()).collect();
@@ -213,7 +238,7 @@ impl Life {
         let memberships = || {
             there
                 .iter()
-                .flat_map(|(client, rooms)| rooms.iter().map(|room| (client.user(), room)))
+                .flat_map(|(client, at)| at.rooms.iter().map(|room| (client.user(), room)))
         };
         let by_shard: BTreeSet<_> = memberships()
             .map(|(user, room)| (shard_of(&user, self.shards), room))
@@ -224,14 +249,15 @@ impl Life {
             "rooms"
         );
         for room in ROOMS {
-            let members: BTreeSet<_> = memberships()
-                .filter(|(_, in_room)| *in_room == room)
-                .collect();
-            assert_eq!(
-                world.users_in(room) as usize,
-                members.len(),
-                "members of {room}"
-            );
+            let members = memberships().filter(|(_, in_room)| *in_room == room);
+            let members: BTreeSet<String> = members.map(|(user, _)| user).collect();
+            let named: BTreeSet<_> = world.names_in(room, None, 100).into_iter().collect();
+            assert_eq!(named, members, "members of {room}");
+            for (client, at) in &there {
+                if let Some(known) = at.watched.get(room) {
+                    assert_eq!(known, &members, "{} of {room}", client.user());
+                }
+            }
         }
         self.check_counters();
     }
@@ -250,7 +276,7 @@ impl Life {
             opened,
             "each connection ends once"
         );
-        let taken = world.with_log(|log| log.len());
+        let taken = world.with_log(<[_]>::len) + world.with_passed(<[_]>::len);
         assert_eq!(world.accepted(), taken as u64, "messages in");
         let went_out = world.sum(|shard| shard.messages_out.iter().map(|kind| kind.get()).sum());
         let heard = self
@@ -291,7 +317,12 @@ impl Life {
         let heard: BTreeSet<_> = self
             .clients
             .iter()
-            .flat_map(|client| client.each("user", |said| (client.user(), said.offset())))
+            .flat_map(|client| {
+                let places =
+                    client.each("user", |said| (!said.is_passing()).then(|| said.offset()));
+                let places = places.into_iter().flatten();
+                places.map(|place| (client.user(), place))
+            })
             .collect();
         let (sent, unheard) = self.world.with_log(|log| {
             let to = |user: &str| {

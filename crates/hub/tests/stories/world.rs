@@ -11,9 +11,11 @@ pub(crate) mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::PoisonError;
 
 use wshub_engine::{Engine, EngineState};
 use wshub_hub::counters::LedgerCounts;
+use wshub_hub::message::Description;
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::{Counters, Limits, Mode, Outcome, Publication};
 use wshub_protocol::client_message::{Publish, Target, parse_publish};
@@ -25,7 +27,7 @@ use link::Link;
 use node::Plan;
 pub(crate) use node::{Entry, RETENTION_MS};
 use peer::Peer;
-pub(crate) use peer::Said;
+pub(crate) use peer::{Said, Wish};
 use turns::Turns;
 
 /// Seconds, in the milliseconds that worlds count in.
@@ -338,6 +340,39 @@ impl World {
     /// The messages that the log took, oldest first.
     pub(crate) fn with_log<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
         look(&self.turns.borrow().node.log)
+    }
+
+    /// The messages that passed by, oldest first.
+    pub(crate) fn with_passed<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
+        look(&self.turns.borrow().node.passed)
+    }
+
+    /// Whether the log has never let go of anything.
+    pub(crate) fn log_has_all(&self) -> bool {
+        let turns = self.turns.borrow();
+        turns.node.lock().depth().0 == turns.node.log.len()
+    }
+
+    /// An operator has all connections of a user closed.
+    pub(crate) fn disconnects(&self, user: &str) {
+        self.turns.borrow().node.disconnect(user);
+        self.settled();
+    }
+
+    /// What an operator is told of a user's connections.
+    pub(crate) fn description_of(&self, user: &str) -> Vec<Description> {
+        let slot = self.turns.borrow().node.ask_about(user);
+        self.settled();
+        let mut told = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        told.take().expect("an answer")
+    }
+
+    /// The users of a room behind `after`, at most so many, as the tail names them.
+    pub(crate) fn names_in(&self, room: &str, after: Option<&str>, most: usize) -> Vec<String> {
+        let turns = self.turns.borrow();
+        let room = RoomId::parse(room).expect("a room");
+        let (users, _) = turns.node.lock().users_of(&room, after, most);
+        users.iter().map(|user| user.as_str().to_owned()).collect()
     }
 
     /// Starts a new list of whom was written to.

@@ -2,7 +2,7 @@
 
 use wshub_protocol::frame::Opcode;
 
-use super::peer::{Peer, Said, offset_of};
+use super::peer::{Peer, Said, Wish, offset_of};
 use super::turns::Turns;
 use super::{World, quoted, wire};
 
@@ -69,8 +69,55 @@ impl Client {
     }
 
     pub(crate) fn joins(&self, room: &str) {
-        self.with(|turns, at| turns.peers[at].joins.push(None));
-        self.sends(&format!(r#"{{"type":"join","room_id":{}}}"#, quoted(room)));
+        self.joins_with(room, Wish::default());
+    }
+
+    /// Joins, and wants to be told who comes and goes.
+    pub(crate) fn watches(&self, room: &str) {
+        self.joins_with(
+            room,
+            Wish {
+                presence: true,
+                ..Wish::default()
+            },
+        );
+    }
+
+    /// Joins, and wants so many of the newest messages.
+    pub(crate) fn joins_with_history(&self, room: &str, most: usize) {
+        self.joins_with(
+            room,
+            Wish {
+                history: Some(most),
+                ..Wish::default()
+            },
+        );
+    }
+
+    /// Joins, and wants what was said there behind this cursor.
+    pub(crate) fn joins_after(&self, room: &str, after: &str) {
+        self.joins_with(
+            room,
+            Wish {
+                after: Some(after.to_owned()),
+                ..Wish::default()
+            },
+        );
+    }
+
+    pub(crate) fn joins_with(&self, room: &str, wish: Wish) {
+        let mut join = serde_json::json!({ "type": "join", "room_id": room });
+        if let Some(history) = wish.history {
+            join["history"] = history.into();
+        }
+        if let Some(after) = &wish.after {
+            join["after"] = after.as_str().into();
+        }
+        if wish.presence {
+            join["presence"] = true.into();
+        }
+        self.with(|turns, at| turns.peers[at].joins.push(wish));
+        self.sends(&join.to_string());
     }
 
     /// Joins, and is the same client.
@@ -83,13 +130,27 @@ impl Client {
         self.sends(&format!(r#"{{"type":"leave","room_id":{}}}"#, quoted(room)));
     }
 
-    /// Joins, and wants what was said there behind this cursor.
-    pub(crate) fn joins_after(&self, room: &str, after: &str) {
-        let place = after.starts_with("1.").then(|| offset_of(after));
-        self.with(|turns, at| turns.peers[at].joins.push(place));
-        let (room, after) = (quoted(room), quoted(after));
+    /// Says something in a room that nobody is to get who isn't there now.
+    pub(crate) fn hints(&self, room: &str, text: &str) {
+        let (room, data) = (quoted(room), quoted(text));
         self.sends(&format!(
-            r#"{{"type":"join","room_id":{room},"after":{after}}}"#
+            r#"{{"type":"room","room_id":{room},"ephemeral":true,"data":{data}}}"#
+        ));
+    }
+
+    /// Says something in a room that it doesn't want to hear itself.
+    pub(crate) fn says_to_others(&self, room: &str, text: &str) {
+        let (room, data) = (quoted(room), quoted(text));
+        self.sends(&format!(
+            r#"{{"type":"room","room_id":{room},"to":"others","data":{data}}}"#
+        ));
+    }
+
+    /// Tells users something that it doesn't want to hear itself.
+    pub(crate) fn tells_others(&self, users: &[&str], text: &str) {
+        let (users, data) = (serde_json::to_string(users).expect("ids"), quoted(text));
+        self.sends(&format!(
+            r#"{{"type":"user","target_ids":{users},"to":"others","data":{data}}}"#
         ));
     }
 
@@ -128,9 +189,35 @@ impl Client {
         })
     }
 
-    /// The places behind which it asked to be given a room, one for each join it sent.
-    pub(crate) fn asked_to_join(&self) -> Vec<Option<u64>> {
+    /// What it asked for with each join it sent.
+    pub(crate) fn asked_to_join(&self) -> Vec<Wish> {
         self.look(|peer| peer.joins.clone())
+    }
+
+    /// Who came and went, as it was told: `join ann`, `leave ann`, `count 1001`.
+    pub(crate) fn saw(&self) -> Vec<String> {
+        self.each("presence", |said| {
+            let event = said.event.as_deref().unwrap_or_default();
+            match (&said.user_id, said.members) {
+                (Some(user), None) => format!("{event} {user}"),
+                (None, Some(members)) => format!("{event} {members}"),
+                other => panic!("a presence of {other:?}"),
+            }
+        })
+    }
+
+    /// What it was given as history with its last join, and whether that is all.
+    pub(crate) fn history(&self) -> (Vec<String>, bool) {
+        self.last("joined", |said| {
+            let history = said.history.as_ref().expect("a history");
+            let texts = history
+                .iter()
+                .map(|one| one.data().trim_matches('"').to_owned());
+            (
+                texts.collect(),
+                said.history_complete.expect("whether it is all"),
+            )
+        })
     }
 
     /// What `connected` said of a resume: whether it is one, how many wait, how many were missed.
@@ -244,9 +331,10 @@ impl Client {
 
     /// Something of the last message of a type.
     pub(crate) fn last<T>(&self, kind: &str, look: impl Fn(&Said) -> T) -> T {
-        self.each(kind, look)
-            .pop()
-            .unwrap_or_else(|| panic!("was told no {kind}"))
+        self.look(|peer| {
+            let last = peer.said.iter().rfind(|said| said.kind == kind);
+            look(last.unwrap_or_else(|| panic!("was told no {kind}")))
+        })
     }
 
     /// All it was told.

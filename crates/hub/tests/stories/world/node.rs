@@ -9,7 +9,7 @@ use fastrand::Rng;
 use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::WRITE_BYTES_PER_TURN;
-use wshub_hub::message::{Asked, OUTCOME_UNKNOWN};
+use wshub_hub::message::{Asked, Describe, Description, OUTCOME_UNKNOWN, Published};
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::shard::Wrote;
@@ -18,8 +18,8 @@ use wshub_hub::{
     Arrival, Counters, Effect, Item, Limits, Mode, Now, Outcome, Post, Publication, Shard, Tail,
     Token, shard_of,
 };
-use wshub_protocol::Epoch;
 use wshub_protocol::client_message::Target;
+use wshub_protocol::{Epoch, UserId};
 
 use super::inboxes::{Inboxes, Socket};
 use super::link::{Link, piece};
@@ -46,9 +46,16 @@ pub(crate) struct Entry {
     pub(crate) from: String,
     pub(crate) id: String,
     pub(crate) data: String,
+    /// The label of the session that is not to get it.
+    pub(crate) except: Option<String>,
 }
 
 impl Entry {
+    /// Whether this session is among those that are to get it.
+    pub(crate) fn is_for(&self, session: Option<&str>) -> bool {
+        self.except.is_none() || self.except.as_deref() != session
+    }
+
     /// Whether it is a message to this user.
     pub(crate) fn is_to(&self, user: &str) -> bool {
         let Target::Users(users) = &self.target else {
@@ -66,6 +73,8 @@ pub(crate) struct Node {
     /// What the shards want done and isn't yet.
     pub(crate) effects: Vec<VecDeque<Effect<Socket>>>,
     pub(crate) log: Vec<Entry>,
+    /// Messages that passed by, each behind the place that the log ended at.
+    pub(crate) passed: Vec<Entry>,
     /// Links in the order in which they were written to.
     pub(crate) writes: Vec<usize>,
     pub(crate) sessions: SessionKey,
@@ -117,6 +126,7 @@ impl Node {
             tail,
             inboxes,
             log: Vec::new(),
+            passed: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -135,6 +145,25 @@ impl Node {
     pub(crate) fn sweep(&self, now: Now) {
         self.lock().tick(now, &*self.inboxes);
         self.engine.sweep(now);
+    }
+
+    /// All connections that a user has now are to be closed.
+    pub(crate) fn disconnect(&self, user: &str) {
+        let user = UserId::parse(user).expect("a user");
+        self.lock().disconnect(user, &*self.inboxes);
+    }
+
+    /// Asks which connections a user has; the answer comes into the slot.
+    pub(crate) fn ask_about(&self, user: &str) -> Arc<Mutex<Option<Vec<Description>>>> {
+        let user = UserId::parse(user).expect("a user");
+        let (slot, shard) = (Arc::default(), shard_of(user.as_str(), self.shards.len()));
+        let answer: Arc<Mutex<Option<_>>> = Arc::clone(&slot);
+        let tell = move |told| {
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        };
+        self.inboxes
+            .post(shard, Item::Describe(user, Describe(Box::new(tell))));
+        slot
     }
 
     /// Every shard is told to stop, whatever waits in its inbox.
@@ -315,10 +344,12 @@ impl Node {
 
     /// Publishes through the engine, and enters into the ledger what the log took.
     pub(crate) fn publish(&mut self, now: Now, batch: Vec<Publication>) -> Vec<Outcome> {
-        let said: Vec<_> = batch
-            .iter()
-            .map(|p| (p.publish.clone(), p.from.clone()))
-            .collect();
+        let again = |one: &Publication| Publication {
+            publish: one.publish.clone(),
+            from: one.from.clone(),
+            except: one.except,
+        };
+        let said: Vec<_> = batch.iter().map(again).collect();
         let told = Arc::new(Mutex::new(Vec::new()));
         let slot = Arc::clone(&told);
         let tell = move |outcomes| *slot.lock().unwrap_or_else(PoisonError::into_inner) = outcomes;
@@ -329,24 +360,39 @@ impl Node {
             said.len(),
             "each publication has exactly one outcome"
         );
-        for ((publish, from), outcome) in said.into_iter().zip(&outcomes) {
+        for (publication, outcome) in said.into_iter().zip(&outcomes) {
             if let Ok(published) = outcome
                 && !published.duplicate
-                && let Some(cursor) = published.cursor
             {
-                let offset = cursor.offset.major;
-                assert_eq!(offset, self.log.len() as u64 + 1, "the log is dense");
-                let (target, data) = (publish.target, publish.data.into());
-                self.log.push(Entry {
-                    offset,
-                    target,
-                    from,
-                    id: published.id.clone(),
-                    data,
-                });
+                self.enter_into_ledger(publication, published);
             }
         }
         outcomes
+    }
+
+    fn enter_into_ledger(&mut self, publication: Publication, published: &Published) {
+        let Publication {
+            publish,
+            from,
+            except,
+        } = publication;
+        let end = self.log.len() as u64;
+        let mut entry = Entry {
+            offset: end,
+            target: publish.target,
+            from,
+            id: published.id.clone(),
+            data: publish.data.into(),
+            except: except.map(|session| session.text()),
+        };
+        match &published.cursor {
+            None => self.passed.push(entry),
+            Some(cursor) => {
+                entry.offset = cursor.offset.major;
+                assert_eq!(entry.offset, end + 1, "the log is dense");
+                self.log.push(entry);
+            }
+        }
     }
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Said {
     pub(crate) dropped: Option<u64>,
     pub(crate) delay_ms: Option<u64>,
     pub(crate) duplicate: Option<bool>,
+    pub(crate) event: Option<String>,
+    pub(crate) users: Option<Vec<String>>,
+    pub(crate) history: Option<Vec<Said>>,
+    pub(crate) history_complete: Option<bool>,
     #[serde(default, deserialize_with = "some")]
     pub(crate) data: Option<Box<RawValue>>,
 }
@@ -55,8 +59,29 @@ impl Said {
         matches!(self.kind.as_str(), "broadcast" | "user" | "room")
     }
 
+    /// Whether it was said in passing: it has no place in the log.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.is_message() && self.cursor.is_none()
+    }
+
     pub(crate) fn data(&self) -> &str {
         self.data.as_ref().map_or("", |data| data.get())
+    }
+}
+
+/// What a join asks for beside the room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    pub(crate) after: Option<String>,
+    pub(crate) history: Option<usize>,
+    pub(crate) presence: bool,
+}
+
+impl Wish {
+    /// The place behind which it wants what was said, where that reads as one.
+    pub(crate) fn place(&self) -> Option<u64> {
+        let after = self.after.as_deref();
+        after.filter(|after| after.starts_with("1.")).map(offset_of)
     }
 }
 
@@ -68,8 +93,8 @@ pub(crate) struct Peer {
     pub(crate) rooms: String,
     pub(crate) session: String,
     pub(crate) after: String,
-    /// The places behind which it asked to be given a room, one for each join it sent.
-    pub(crate) joins: Vec<Option<u64>>,
+    /// What it asked for with each join it sent.
+    pub(crate) joins: Vec<Wish>,
     /// It acknowledges `user` messages itself.
     pub(crate) acks: bool,
     /// The newest place it keeps, as a cursor.
