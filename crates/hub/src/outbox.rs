@@ -9,10 +9,10 @@ mod thinning;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use wshub_protocol::client_message::Target;
 use wshub_protocol::extensions::Deflate;
 
 use crate::frames::{FrameKey, Frames, Shared};
+use crate::message::Message;
 
 pub(crate) use thinning::Goal;
 
@@ -99,9 +99,9 @@ impl Outboxes {
         self.frames.held()
     }
 
-    /// Whom a held frame is for, if it is a message.
-    pub(crate) fn target(&self, key: FrameKey) -> Option<&Target> {
-        self.frames.message(key).map(|message| &message.target)
+    /// The message that a held frame is, if it is one.
+    pub(crate) fn message(&self, key: FrameKey) -> Option<&Message> {
+        self.frames.message(key)
     }
 
     /// Queues a held frame of `bytes` bytes.

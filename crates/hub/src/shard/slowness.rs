@@ -53,9 +53,11 @@ impl Outgoing {
         fits(self.most_messages, self.most_bytes, &connection.outbox)
     }
 
-    /// Where only the newest message of a room waits, has the earlier ones give way to this.
+    /// Where only the newest message of a room waits, has the earlier ones give way to this, unless it only passes by.
     fn drop_earlier<S>(&mut self, connection: &mut Connection<S>, key: FrameKey) {
-        let Some(Target::Room(room)) = self.outboxes.target(key) else {
+        let message = self.outboxes.message(key);
+        let lasting = message.filter(|message| !message.is_ephemeral());
+        let Some(Target::Room(room)) = lasting.map(|message| &message.target) else {
             return;
         };
         let room = room.clone();
