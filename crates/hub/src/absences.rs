@@ -46,6 +46,13 @@ impl Absences {
         key
     }
 
+    /// The rooms of one, which is taken out of one of them now.
+    pub(crate) fn leaves_one(&mut self, key: u32) -> Option<&mut Memberships> {
+        let absence = self.absences.get_mut(key as usize)?;
+        self.memberships -= 1;
+        Some(&mut absence.rooms)
+    }
+
     /// When the oldest is over.
     pub(crate) fn next(&self) -> Option<Tick> {
         self.in_order.front().map(|(until, _)| *until)

@@ -30,6 +30,10 @@ impl Owner {
             Self::Gone(key) => key | GONE,
         }
     }
+
+    pub(crate) fn is_connection(self) -> bool {
+        matches!(self, Self::Connection(_))
+    }
 }
 
 struct Entry {
@@ -49,6 +53,17 @@ struct Membership {
     next_in_room: u32,
     previous_of_owner: u32,
     next_of_owner: u32,
+}
+
+impl Membership {
+    fn owner(&self) -> Owner {
+        let number = self.owner & !(GONE | LISTENS);
+        if self.owner & GONE == 0 {
+            Owner::Connection(number)
+        } else {
+            Owner::Gone(number)
+        }
+    }
 }
 
 /// The memberships of one owner, kept with it.
@@ -81,7 +96,7 @@ pub(crate) struct Rooms {
 /// What a leave did.
 pub(crate) struct Left {
     pub(crate) room: RoomId,
-    /// No other connection of the user is in the room.
+    /// No other connection of the user is in the room, nor waited for there.
     pub(crate) last_of_user: bool,
     /// Nobody of this shard is in the room any more.
     pub(crate) emptied: bool,
@@ -151,6 +166,16 @@ impl Rooms {
         }
     }
 
+    /// The owners of all memberships in a room, the newest first.
+    pub(crate) fn owners_in(&self, room: u32) -> impl Iterator<Item = Owner> {
+        let mut at = self.rooms[room as usize].first;
+        std::iter::from_fn(move || {
+            let membership = self.memberships.get(at as usize)?;
+            at = membership.next_in_room;
+            Some(membership.owner())
+        })
+    }
+
     /// Whether a user is known to have more than one membership in a room.
     pub(crate) fn has_several(&self, room: u32, user: u32) -> bool {
         self.several.contains_key(&(room, user))
@@ -215,15 +240,15 @@ impl Rooms {
         }
     }
 
-    /// Takes a connection of a user out of a room it is in.
+    /// Takes an owner out of a room it is in.
     pub(crate) fn leave(
         &mut self,
         room: u32,
         user: u32,
-        connection: u32,
+        owner: Owner,
         of: &mut Memberships,
     ) -> Option<Left> {
-        self.membership(room, Owner::Connection(connection), of)
+        self.membership(room, owner, of)
             .map(|at| self.unlink(at, user, of))
     }
 

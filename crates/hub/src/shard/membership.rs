@@ -161,9 +161,10 @@ impl<S> Shard<S> {
             if let Some(catching_up) = &mut connection.catching_up {
                 catching_up.forget_room(key);
             }
-            let user = connection.user;
-            let left = self.rooms.leave(key, user, index, &mut connection.rooms);
+            let (user, owner) = (connection.user, Owner::Connection(index));
+            let left = self.rooms.leave(key, user, owner, &mut connection.rooms);
             if let Some(left) = left {
+                let left = self.leave_for_those_who_are_gone(user, key, left);
                 members = members.saturating_sub(u32::from(left.last_of_user));
                 self.after_leaving(user, &left);
             }
@@ -171,6 +172,26 @@ impl<S> Shard<S> {
         self.json.clear();
         server_message::write_left(&mut self.json, id, &cursor, members.into());
         self.send_json(now, index);
+    }
+
+    /// Who says that they leave, and has no other connection in the room, leaves for those that ended before, too.
+    fn leave_for_those_who_are_gone(
+        &mut self,
+        user: u32,
+        room: u32,
+        mut left: rooms::Left,
+    ) -> rooms::Left {
+        if left.last_of_user || self.find_in(user, room, Owner::is_connection).is_some() {
+            return left;
+        }
+        while !left.last_of_user
+            && let Some(Owner::Gone(key)) = self.find_in(user, room, |_| true)
+            && let Some(of) = self.absences.leaves_one(key)
+            && let Some(next) = self.rooms.leave(room, user, Owner::Gone(key), of)
+        {
+            left = next;
+        }
+        left
     }
 
     /// Keeps the rooms of a connection that is gone for a while: most come back.
@@ -226,27 +247,50 @@ impl<S> Shard<S> {
 
     /// Whether a user has a connection in a room, or one that is gone and may come back.
     fn is_in(&self, user: u32, room: u32) -> bool {
-        if self.rooms.has_several(room, user) {
-            return true;
+        self.rooms.has_several(room, user) || self.find_in(user, room, |_| true).is_some()
+    }
+
+    /// One of a user's connections that is in a room, among those that count. It is looked for among all that the user
+    /// is in and all who are in the room at once: however many rooms on however many devices, a small room costs little.
+    fn find_in(&self, user: u32, room: u32, counts: impl Fn(Owner) -> bool) -> Option<Owner> {
+        let theirs = self.owners_of(user).filter(|(owner, _)| counts(*owner));
+        let mut theirs =
+            theirs.flat_map(|(owner, of)| self.rooms.of(of).map(move |at| (owner, at)));
+        let mut members = self.rooms.owners_in(room);
+        loop {
+            let (owner, (their_room, _)) = theirs.next()?;
+            if their_room == room {
+                return Some(owner);
+            }
+            let member = members.next()?;
+            if counts(member) && self.user_of(member) == Some(user) {
+                return Some(member);
+            }
         }
+    }
+
+    /// A user's connections, and those that are gone and may come back, each with its rooms.
+    fn owners_of(&self, user: u32) -> impl Iterator<Item = (Owner, &Memberships)> {
         let user = self.users.get(user);
-        let mut at = user.first;
-        while at != NONE {
-            let connection = &self.connections[at as usize];
-            let owner = Owner::Connection(at);
-            if self.rooms.contains(room, owner, &connection.rooms) {
-                return true;
-            }
-            at = connection.next_of_user;
+        let (mut here, mut gone) = (user.first, user.first_absence);
+        let here = std::iter::from_fn(move || {
+            let connection = self.connections.get(here as usize)?;
+            let at = std::mem::replace(&mut here, connection.next_of_user);
+            Some((Owner::Connection(at), &connection.rooms))
+        });
+        let gone = std::iter::from_fn(move || {
+            let absence = self.absences.get(gone)?;
+            let at = std::mem::replace(&mut gone, absence.next_of_user);
+            Some((Owner::Gone(at), &absence.rooms))
+        });
+        here.chain(gone)
+    }
+
+    fn user_of(&self, owner: Owner) -> Option<u32> {
+        match owner {
+            Owner::Connection(index) => Some(self.connections.get(index as usize)?.user),
+            Owner::Gone(key) => Some(self.absences.get(key)?.user),
         }
-        let mut at = user.first_absence;
-        while let Some(absence) = self.absences.get(at) {
-            if self.rooms.contains(room, Owner::Gone(at), &absence.rooms) {
-                return true;
-            }
-            at = absence.next_of_user;
-        }
-        false
     }
 
     fn after_leaving(&mut self, user: u32, left: &rooms::Left) {

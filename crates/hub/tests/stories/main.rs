@@ -21,6 +21,7 @@ mod positions;
 mod queues;
 mod others;
 mod passing_by;
+mod presence;
 mod random_lives;
 mod receipts;
 mod repeats;
