@@ -430,4 +430,23 @@ mod tests {
         assert_eq!(counts[0].1, NAMED_USERS as u64 + 5);
         assert_eq!(roster.counts_due().len(), 0);
     }
+
+    #[test]
+    fn a_large_room_that_is_left_by_all_and_filled_again_has_one_count() {
+        let mut roster = Roster::new(7);
+        let users: Vec<_> = (0..=NAMED_USERS).map(|n| user(&format!("u{n}"))).collect();
+        for again in [true, false] {
+            for user in &users {
+                roster.join(0, &room("r"), user, true);
+            }
+            if again {
+                users
+                    .iter()
+                    .for_each(|user| _ = roster.leave(&room("r"), user));
+                roster.forget(0, &room("r"));
+                assert_eq!(roster.len(), 0);
+            }
+        }
+        assert_eq!(roster.counts_due().len(), 1);
+    }
 }
