@@ -9,6 +9,7 @@ use wshub_protocol::{Cursor, ErrorCode, RoomId, UserId};
 use super::{Effect, Shard, Token};
 use crate::absences::Absence;
 use crate::connection::NONE;
+use crate::frames::Shared;
 use crate::limits::{ABSENT_MEMBERSHIPS, GRACE_MS};
 use crate::question::{Admission, Caught, History, Joining, Question};
 use crate::rooms::{self, Memberships, Owner};
@@ -335,15 +336,17 @@ impl<S> Shard<S> {
         let Some(key) = self.rooms.find(room.as_str()) else {
             return;
         };
+        let held = self.outgoing.hold(Shared::Bytes(Arc::clone(frame)));
         let mut at = self.rooms.first_member(key);
         while let Some((index, listens, next)) = self.rooms.next_member(at) {
             let connection = &mut self.connections[index as usize];
             if listens && connection.greeted {
                 self.outgoing
-                    .queue_one(now, index, connection, frame.clone());
+                    .queue(now, index, connection, held, frame.len());
             }
             at = next;
         }
+        self.outgoing.release(held);
         self.evict_slow(now);
     }
 }

@@ -185,7 +185,8 @@ impl Outgoing {
         compressed.unwrap_or_else(|| frame::encode(opcode, false, payload))
     }
 
-    fn queue<S>(
+    /// Queues a held frame of so many bytes; `false` if the connection was too slow for it.
+    pub(super) fn queue<S>(
         &mut self,
         now: Now,
         index: u32,

@@ -268,6 +268,27 @@ fn in_a_room_of_over_a_thousand_users_only_their_number_is_told_once_a_second() 
     assert_eq!((before.as_str(), last.as_str()), ("count 1000", "leave u7"));
 }
 
+#[test]
+fn what_is_told_to_many_is_held_once_however_many_do_not_read_it() {
+    let world = World::with_seed(615).limits(|limits| limits.outbox_bytes = 12 * 1024);
+    let visitors = (0..40).map(|number| world.visitor(&format!("u{number}")));
+    let stalled: Vec<Client> = visitors
+        .map(|visitor| visitor.with_buffer(500).comes())
+        .collect();
+    for client in &stalled {
+        client.watches("news");
+        client.stops_reading();
+    }
+    for number in 0..60 {
+        world.connect(&format!("v{number}")).joins("news");
+    }
+    stalled.iter().for_each(Client::reads_on);
+    for client in &stalled {
+        assert!(client.is_connected(), "it waited for no more than others");
+        assert_eq!(client.saw().last().map(String::as_str), Some("join v59"));
+    }
+}
+
 /// Members come and go at once in every way there is, and some of them watch.
 fn storm(world: &World) -> Vec<Client> {
     let users = ["ann", "ann", "bob", "cid", "dan", "eve", "fay"];
