@@ -1,7 +1,7 @@
 //! The server: sockets, threads and the clock around the rules of `wshub-hub`.
 //!
 //! `front` accepts connections and reads HTTP, `driver` runs a shard, `node` holds what they share, `api` answers
-//! requests. [`run::start`] puts them together.
+//! requests. [`running::Running`] puts them together.
 
 pub mod api;
 pub mod cli;
@@ -19,4 +19,5 @@ pub mod node;
 pub mod origin;
 pub mod page;
 pub mod run;
+pub mod running;
 pub mod watch;

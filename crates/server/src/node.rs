@@ -22,6 +22,8 @@ pub struct Node {
     pub config: Config,
     /// What the node is for.
     pub mode: Mode,
+    /// From where it can be reached.
+    pub reached: Reached,
     /// Connections that may be open at once.
     pub most_connections: usize,
     /// The counters of each shard.
@@ -44,6 +46,15 @@ pub struct Node {
     pub draining: AtomicBool,
     /// It takes no new connections any more.
     pub closed: AtomicBool,
+}
+
+/// From where a node can be reached, which decides whose pages may speak to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// From this machine only.
+    OnLoopback,
+    /// By the name or the address that a request gives as its `Host`.
+    ByItsName,
 }
 
 impl Node {
@@ -72,7 +83,7 @@ impl Node {
     /// Whether a page of the request's origin may speak to this node.
     #[must_use]
     pub fn may_speak(&self, request: &Request) -> bool {
-        let on_loopback = self.config.listen.beyond_loopback().is_none();
+        let on_loopback = self.reached == Reached::OnLoopback;
         let (origin, host) = (request.origin.as_deref(), request.host.as_deref());
         crate::origin::may_speak(origin, host, on_loopback, &self.config.auth.allowed_origins)
     }
