@@ -105,6 +105,33 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Head<'_>>, HeadError> {
 }
 
 impl<'b> Head<'b> {
+    /// The head of a request that another server has read: its method, target and minor version, and its fields.
+    ///
+    /// # Errors
+    /// It has more fields than this server reads, or not the one host that it must have.
+    pub fn of(
+        method: &'b str,
+        target: &'b str,
+        minor: u8,
+        fields: impl IntoIterator<Item = (&'b str, &'b [u8])>,
+    ) -> Result<Self, HeadError> {
+        let mut head = Self {
+            method,
+            target,
+            minor,
+            length: 0,
+            fields: [httparse::EMPTY_HEADER; HEADERS],
+            count: 0,
+        };
+        for (name, value) in fields {
+            let place = head.fields.get_mut(head.count);
+            *place.ok_or(HeadError::TooLarge)? = httparse::Header { name, value };
+            head.count += 1;
+        }
+        head.check_host()?;
+        Ok(head)
+    }
+
     /// The path: the target up to its query, without scheme and authority where it has them
     /// (absolute-form, RFC 9112 section 3.2.2). It is not percent-decoded.
     #[must_use]

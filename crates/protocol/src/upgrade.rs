@@ -93,25 +93,27 @@ impl Upgrade {
     #[must_use]
     pub fn response(&self) -> Vec<u8> {
         let mut answer = Vec::with_capacity(320);
-        answer.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\n\
-              Upgrade: websocket\r\n\
-              Connection: Upgrade\r\n\
-              Sec-WebSocket-Accept: ",
-        );
-        answer.extend_from_slice(&self.accept);
-        answer.extend_from_slice(b"\r\n");
-        if self.v1 {
-            answer.extend_from_slice(b"Sec-WebSocket-Protocol: ");
-            answer.extend_from_slice(SUBPROTOCOL.as_bytes());
-            answer.extend_from_slice(b"\r\n");
-        }
-        if let Some(deflate) = self.deflate {
-            let field = format!("Sec-WebSocket-Extensions: {deflate}\r\n");
-            answer.extend_from_slice(field.as_bytes());
-        }
+        answer.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        self.each_field(|name, value| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                answer.extend_from_slice(part);
+            }
+        });
         answer.extend_from_slice(b"\r\n");
         answer
+    }
+
+    /// Tells the name and the value of each header field of the answer, for a server that writes it by itself.
+    pub fn each_field(&self, mut tell: impl FnMut(&'static str, &[u8])) {
+        tell("Upgrade", b"websocket");
+        tell("Connection", b"Upgrade");
+        tell("Sec-WebSocket-Accept", &self.accept);
+        if self.v1 {
+            tell("Sec-WebSocket-Protocol", SUBPROTOCOL.as_bytes());
+        }
+        if let Some(deflate) = self.deflate {
+            tell("Sec-WebSocket-Extensions", deflate.to_string().as_bytes());
+        }
     }
 }
 

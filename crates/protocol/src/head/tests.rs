@@ -32,6 +32,22 @@ fn a_head_ends_at_its_blank_line() {
 }
 
 #[test]
+fn a_head_that_another_server_has_read_is_as_good_as_one_of_ours() {
+    let fields = [("host", b"a".as_slice()), ("x-one", b"two")];
+    let head = Head::of("GET", "/ws?user_id=ann", 1, fields).expect("a head that is taken");
+    assert_eq!((head.path(), head.query()), ("/ws", "user_id=ann"));
+    assert_eq!(head.only("X-One"), Some("two"));
+
+    let without_host = Head::of("GET", "/", 1, fields[1..].iter().copied());
+    assert!(matches!(without_host, Err(HeadError::Malformed(_))));
+    let too_many = std::iter::repeat_n(fields[1], HEADERS + 1);
+    assert_eq!(
+        Head::of("GET", "/", 0, too_many).err(),
+        Some(HeadError::TooLarge)
+    );
+}
+
+#[test]
 fn every_part_of_a_head_is_incomplete() {
     let text = "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for end in 0..text.len() {
