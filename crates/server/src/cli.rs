@@ -211,6 +211,7 @@ impl NodeArgs {
             listen,
             node,
             shards,
+            program: Vec::new(),
         }
         .resolve()
     }

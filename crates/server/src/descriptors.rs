@@ -1,6 +1,6 @@
 //! File descriptors: every connection takes one, and the usual soft limit of 1,024 is far below what a hub holds.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Kept back for listeners, polls, files and a look at `/health`, however many clients there are.
 const RESERVE: usize = 64;
@@ -9,20 +9,23 @@ const UNLIMITED: usize = 1 << 20;
 
 /// Raises the soft limit to the hard one; answers how many descriptors the process may have open.
 pub fn raise() -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
+    let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit {
+        let raised = Rlimit {
             current: limit.maximum,
             maximum: limit.maximum,
         };
-        match setrlimit(Resource::Nofile, raised) {
-            Ok(()) => limit = raised,
-            Err(error) => {
-                tracing::warn!(%error, "the limit on file descriptors could not be raised")
-            }
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit on file descriptors could not be raised");
         }
     }
-    limit
+    limit_now()
+}
+
+/// How many descriptors the process may have open.
+#[must_use]
+pub fn limit_now() -> usize {
+    getrlimit(Resource::Nofile)
         .current
         .map_or(UNLIMITED, |most| usize::try_from(most).unwrap_or(UNLIMITED))
 }

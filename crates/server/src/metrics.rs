@@ -17,16 +17,22 @@ use crate::node::Node;
 /// The content type of the format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics of a node, now.
+/// All metrics of a node, now, as an answer.
 #[must_use]
 pub fn answer(node: &Node) -> Answer {
+    Answer::new(200, TEXT, text(node).into_bytes())
+}
+
+/// All metrics of a node, now.
+#[must_use]
+pub fn text(node: &Node) -> String {
     let mut page = Page::default();
     connections(node, &mut page);
     messages(node, &mut page);
     ledger(node, &mut page);
     log(node, &mut page);
     requests(node, &mut page);
-    Answer::new(200, TEXT, page.0.into_bytes())
+    page.0
 }
 
 /// Metrics as text.

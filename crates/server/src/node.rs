@@ -87,46 +87,23 @@ impl Node {
         let (origin, host) = (request.origin.as_deref(), request.host.as_deref());
         crate::origin::may_speak(origin, host, on_loopback, &self.config.auth.allowed_origins)
     }
-}
 
-/// Told to pages of strangers.
-pub(crate) const STRANGE_ORIGIN: &str = "pages of this origin may not speak to this node; its operator can add it to auth.allowed_origins";
-
-impl Service for Node {
-    fn socket_at(&self, path: &str) -> Option<Compression> {
-        let here = self.mode == Mode::Echo || path == "/ws";
-        let compression = if self.config.compression.enabled {
+    /// Whether compression may be agreed on.
+    pub(crate) fn compression(&self) -> Compression {
+        if self.config.compression.enabled {
             Compression::Offered
         } else {
             Compression::Declined
-        };
-        here.then_some(compression)
+        }
     }
 
-    fn admit(&self, request: &Request) -> Result<(), Answer> {
-        if !self.may_speak(request) {
-            return Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN));
-        }
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(Answer::overloaded(
-                "this node is stopping, connect to another one",
-            ));
-        }
-        if self.sockets.load(Ordering::Relaxed) >= self.most_connections {
-            return Err(Answer::overloaded(
-                "this node has as many connections as it may, try again later",
-            ));
-        }
-        Ok(())
-    }
-
-    fn upgrade(&self, socket: TcpStream, handshake: Handshake) {
+    /// Gives the socket of an upgrade to its user's shard, which writes `answer` before anything else.
+    pub(crate) fn let_in(&self, socket: TcpStream, handshake: Handshake, answer: Vec<u8>) {
         let Handshake {
             request,
             upgrade,
             early,
         } = handshake;
-        let answer = upgrade.response();
         let user = upgrade
             .query
             .user_id
@@ -164,6 +141,38 @@ impl Service for Node {
         };
         self.sockets.fetch_add(1, Ordering::Relaxed);
         self.inboxes.post(shard, Item::Connect(Box::new(arrival)));
+    }
+}
+
+/// Told to pages of strangers.
+pub(crate) const STRANGE_ORIGIN: &str = "pages of this origin may not speak to this node; its operator can add it to auth.allowed_origins";
+
+impl Service for Node {
+    fn socket_at(&self, path: &str) -> Option<Compression> {
+        let here = self.mode == Mode::Echo || path == "/ws";
+        here.then(|| self.compression())
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Answer> {
+        if !self.may_speak(request) {
+            return Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN));
+        }
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Answer::overloaded(
+                "this node is stopping, connect to another one",
+            ));
+        }
+        if self.sockets.load(Ordering::Relaxed) >= self.most_connections {
+            return Err(Answer::overloaded(
+                "this node has as many connections as it may, try again later",
+            ));
+        }
+        Ok(())
+    }
+
+    fn upgrade(&self, socket: TcpStream, handshake: Handshake) {
+        let answer = handshake.upgrade.response();
+        self.let_in(socket, handshake, answer);
     }
 
     async fn answer(&self, request: Request) -> Answer {

@@ -31,6 +31,8 @@ pub enum Origin {
     Set(String),
     /// A flag.
     Flag(&'static str),
+    /// The program that the hub is embedded in.
+    Program,
 }
 
 impl fmt::Display for Origin {
@@ -40,6 +42,7 @@ impl fmt::Display for Origin {
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::Set(assignment) => write!(f, "--set {assignment}"),
             Self::Flag(flag) => f.write_str(flag),
+            Self::Program => f.write_str("set by the program"),
         }
     }
 }
@@ -90,6 +93,8 @@ pub struct Sources {
     pub node: Option<String>,
     /// `--shards`, as text, so that it is refused in the same words as anywhere else.
     pub shards: Option<String>,
+    /// What the program that the hub is embedded in says: keys and values, these as behind `--set`.
+    pub program: Vec<(String, String)>,
 }
 
 /// One key with a value, as some layer says it.
@@ -141,6 +146,12 @@ impl Sources {
             self.shards
                 .map(|n| from_flag("shards", "--shards", Given::Text(n))),
         );
+        let program = self.program.into_iter().map(|(key, value)| Setting {
+            key,
+            given: Given::Text(value),
+            origin: Origin::Program,
+        });
+        settings.extend(program);
         Ok(settings)
     }
 }

@@ -255,21 +255,41 @@ fn open_socket<S: Service>(
     compression: Compression,
     service: &S,
 ) -> Opened {
-    let step = match upgrade::check(head, compression == Compression::Offered) {
-        Ok(upgrade) => match service.admit(&request) {
-            Ok(()) => return Opened::Upgrade(request, upgrade),
-            Err(answer) => Step::Refuse(answer, Fault::Admission),
-        },
+    let step = match upgrade_of(head, &request, compression, service) {
+        Ok(upgrade) => return Opened::Upgrade(request, upgrade),
+        Err(Turned::Barred(answer)) => Step::Refuse(answer, Fault::Admission),
         // Its body could be anything, frames among others: nothing of it is read as a request.
-        Err(error) if head.body() != Ok(Body::None) => {
-            Step::Refuse(upgrade_refused(error), Fault::Head)
+        Err(Turned::Improper(answer)) if head.body() != Ok(Body::None) => {
+            Step::Refuse(answer, Fault::Head)
         }
-        Err(error) => Step::Answer(upgrade_refused(error), form),
+        Err(Turned::Improper(answer)) => Step::Answer(answer, form),
     };
     Opened::Step(step)
 }
 
-fn owned(head: &Head<'_>, peer: SocketAddr) -> Request {
+/// Why an upgrade isn't to be had, with the answer to it.
+pub(super) enum Turned {
+    /// The request isn't one, or not a proper one.
+    Improper(Answer),
+    /// The service doesn't admit it.
+    Barred(Answer),
+}
+
+/// The upgrade that a head asks for, checked and admitted.
+pub(super) fn upgrade_of<S: Service>(
+    head: &Head<'_>,
+    request: &Request,
+    compression: Compression,
+    service: &S,
+) -> Result<Upgrade, Turned> {
+    let upgrade = upgrade::check(head, compression == Compression::Offered)
+        .map_err(|error| Turned::Improper(upgrade_refused(error)))?;
+    service.admit(request).map_err(Turned::Barred)?;
+    Ok(upgrade)
+}
+
+/// The request with this head, before its body.
+pub(super) fn owned(head: &Head<'_>, peer: SocketAddr) -> Request {
     let header = |name| head.header(name).map(str::to_owned);
     Request {
         method: Method::named(head.method),
@@ -311,7 +331,7 @@ fn worth_parsing(unread: &[u8], looked: usize) -> bool {
         || may_end()
 }
 
-fn head_refused(error: HeadError) -> Answer {
+pub(super) fn head_refused(error: HeadError) -> Answer {
     Answer::error_with(error.status(), error.code(), &error.to_string())
 }
 
