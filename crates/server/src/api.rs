@@ -164,7 +164,7 @@ fn is_json(content_type: Option<&str>) -> bool {
 }
 
 /// Publishes; where the log doesn't answer in time, or never, the outcomes are unknown.
-async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
+pub(crate) async fn publish_all(node: &Node, publishes: Vec<Publish>) -> Vec<Outcome> {
     let asked = publishes.len();
     let batch = publishes
         .into_iter()

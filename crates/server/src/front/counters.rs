@@ -47,7 +47,7 @@ impl Counters {
     }
 
     /// Adds one. Relaxed, since a counter orders nothing but itself.
-    pub(super) fn one(counter: &AtomicU64) {
+    pub(crate) fn one(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
