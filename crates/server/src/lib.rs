@@ -76,7 +76,9 @@ mod embed;
 
 pub use drain::Farewell;
 pub use embed::{Builder, Hub, Message, PublishError, ShutdownError, StartError, Stats};
+#[doc(inline)]
 pub use wshub_hub::message::Published;
+#[doc(inline)]
 pub use wshub_protocol::{Cursor, ErrorCode};
 
 // What the program and the tests of the parts are made of. It is no part of the library and changes as it needs to:

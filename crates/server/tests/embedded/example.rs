@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use wshub::Farewell;
 
-use crate::world::{Person, Program, post};
+use crate::world::{Person, Program, get, post};
 
 #[path = "../../examples/embedded.rs"]
 #[expect(dead_code, reason = "its `main` listens on a port of its own")]
@@ -22,6 +22,9 @@ fn the_example_connects_its_users_notifies_them_and_has_them_leave() {
         farewell.map_err(|error| error.to_string())
     });
 
+    let (status, page) = get(address, "/");
+    assert_eq!(status, 200);
+    assert!(page.starts_with("<!doctype html>"), "{page}");
     let (status, id) = post(address, "/notify/bob", "it has waited");
     assert_eq!(status, 200, "{id}");
     let mut ann = Person::comes(address, "/ws/ann");

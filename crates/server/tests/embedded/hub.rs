@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tungstenite::client::IntoClientRequest;
 use wshub::{ErrorCode, Farewell, Hub, Message, StartError};
@@ -16,6 +17,18 @@ const IN_A_HURRY: &[u8] =
     b"GET /ws/ann HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
     \x81\x8f\0\0\0\0{\"type\":\"ping\"}\x88\x80\0\0\0\0";
+
+/// One connection of a program without axum, in which everybody is Ann.
+async fn serve_by_hyper(hub: Hub, io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    let service = hyper::service::service_fn(|request| {
+        let response = hub.accept(request, "ann");
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    connection.await.expect("it is served to its end");
+}
 
 #[test]
 fn a_user_is_who_the_program_says_whatever_the_request_says() {
@@ -48,18 +61,27 @@ fn a_program_on_hyper_alone_connects_its_users_too() {
     let address = listener.local_addr().unwrap();
     runtime.spawn(async move {
         let (socket, _) = listener.accept().await.unwrap();
-        let service = hyper::service::service_fn(|request| {
-            let response = hub.accept(request, "ann");
-            async { Ok::<_, Infallible>(response) }
-        });
-        hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(socket), service)
-            .with_upgrades()
-            .await
+        serve_by_hyper(hub, socket).await;
     });
     let mut ann = Person::comes(address, "/any/path");
     program.publish(Message::to_user("ann", "here")).unwrap();
     assert_eq!(ann.hear("user")["data"], "here");
+}
+
+#[test]
+fn a_connection_whose_socket_can_not_be_had_ends() {
+    let program = Program::start();
+    let hub = program.hub.clone();
+    let (mut client, server) = tokio::io::duplex(1024);
+    program.runtime.spawn(serve_by_hyper(hub, server));
+    let answer = program.runtime.block_on(async {
+        client.write_all(IN_A_HURRY).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        answer
+    });
+    assert!(answer.ends_with(b"\r\n\r\n"), "a 101 and nothing behind it");
+    assert_eq!(program.hub.stats().clients, 0);
 }
 
 #[test]
