@@ -1,0 +1,355 @@
+/**
+ * The rooms that the program wants to be in: which of them are asked for on a new connection and how,
+ * and which answer is for which question. The server answers the joins and leaves of a connection in
+ * the order in which they were sent.
+ */
+import { HubError } from "./errors.js";
+import * as messages from "./messages.js";
+import { Place } from "./place.js";
+import { Promised } from "./promised.js";
+
+/**
+ * @typedef {object} Wish what a program wants of a room
+ * @property {number} [history] how many of the last messages, up to 100, `joined` is to bring
+ * @property {boolean} [presence] whether to be told who is there, comes and goes
+ *
+ * @typedef {Wish & { room: string }} WantedRoom
+ *
+ * @typedef {object} Question one join or leave on its way
+ * @property {"join" | "leave"} type
+ * @property {boolean} [isAskedAgain] another join follows, whose answer says more
+ * @property {string} [after]
+ * @property {Promised<any>[]} askers
+ *
+ * @typedef {object} Room
+ * @property {string} id
+ * @property {Wish} wish
+ * @property {boolean} isWanted
+ * @property {boolean} isMember it was joined, and heard up to the kept place since
+ * @property {boolean} isTriedLater the server could not let the client in just now
+ * @property {Place | null} since where it was joined: what was said before is no news
+ * @property {Place | null} behind its own place, while it catches up with the kept one
+ * @property {Place | null} until the partitions in which it still does
+ * @property {Question[]} asked
+ * @property {Promised<messages.Membership>[]} waiting who waits for the next `joined`
+ */
+
+/** Refusals that pass by themselves; a room isn't given up for them. */
+const PASSES = new Set(["rate_limited", "unavailable", "overloaded", "outcome_unknown", "internal"]);
+
+export class Rooms {
+  /** @type {Map<string, Room>} */
+  #rooms = new Map();
+  /**
+   * Those with a place of their own.
+   *
+   * @type {Set<Room>}
+   */
+  #behind = new Set();
+  #send;
+
+  /**
+   * @param {Iterable<string | WantedRoom>} wanted
+   * @param {(text: string) => boolean} send whether it went to a connection
+   */
+  constructor(wanted, send) {
+    this.#send = send;
+    for (const each of wanted) {
+      const { room, ...wish } = typeof each === "string" ? { room: each } : each;
+      if (!isRoomId(room)) throw new TypeError("a room has 1 to 128 bytes and no control characters");
+      this.#want(room, wish);
+    }
+  }
+
+  /** Those that are joined, or will be as soon as there is a connection. */
+  get names() {
+    return [...this.#rooms.values()].filter((room) => room.isWanted).map((room) => room.id);
+  }
+
+  /**
+   * The rooms for the query of a connection that resumes: those that were heard up to the kept place, as
+   * long as they fit. The rest is joined by message.
+   *
+   * @param {(id: string) => boolean} fits
+   * @returns {string[]}
+   */
+  forQuery(fits) {
+    const rooms = [...this.#rooms.values()].filter(({ isWanted, isMember, behind }) => isWanted && isMember && !behind);
+    return rooms.map((room) => room.id).filter((id) => !id.includes(",") && fits(id));
+  }
+
+  /**
+   * There is a connection: asks for each room that it isn't in, or of which more is wanted.
+   *
+   * @param {object} how
+   * @param {readonly string[]} how.queried what stood in its query
+   * @param {boolean} how.resumed
+   * @param {string} how.after the place from which rooms that weren't in the query are to go on; "" for none
+   */
+  welcome({ queried, resumed, after }) {
+    const inQuery = new Set(queried);
+    for (const room of [...this.#rooms.values()]) {
+      const { history = 0, presence } = room.wish;
+      const own = room.behind?.toString() ?? after;
+      if (!inQuery.has(room.id)) {
+        if (room.isWanted) this.#ask(room, room.isMember && resumed ? own : "");
+        continue;
+      }
+      const isAskedAgain = room.isWanted && Boolean(presence || (history > 0 && !resumed));
+      room.asked.push({ type: "join", isAskedAgain, askers: isAskedAgain ? [] : room.waiting.splice(0) });
+      if (!room.isWanted) this.#askToLeave(room, []);
+      // What was missed comes by itself; a history would bring it twice.
+      else if (isAskedAgain) this.#ask(room, "", resumed ? { ...room.wish, history: 0 } : room.wish);
+    }
+  }
+
+  /** The connection is gone, and all questions with it. */
+  cut() {
+    for (const room of [...this.#rooms.values()]) {
+      for (const { type, askers } of room.asked.splice(0)) {
+        if (type === "join") room.waiting.push(...askers);
+        else for (const asker of askers) asker.resolve(null);
+      }
+      room.isTriedLater = false;
+      if (!room.isWanted) this.#forget(room);
+    }
+  }
+
+  /** No connection will come, for now. */
+  end() {
+    this.cut();
+    for (const room of this.#rooms.values()) this.#disappoint(room, "closed", "the client was closed");
+  }
+
+  /**
+   * @param {string} id
+   * @param {Wish} wish
+   * @returns {Promise<messages.Membership>}
+   */
+  join(id, wish) {
+    const room = this.#want(id, wish);
+    /** @type {Promised<messages.Membership>} */
+    const asker = new Promised();
+    room.waiting.push(asker);
+    this.#ask(room, "");
+    return asker.promise;
+  }
+
+  /**
+   * @param {string} id
+   * @returns {Promise<messages.Membership | null>} null where there was no connection to leave by
+   */
+  leave(id) {
+    /** @type {Promised<messages.Membership | null>} */
+    const asker = new Promised();
+    const room = this.#rooms.get(id) ?? newRoom(id);
+    this.#rooms.set(id, room);
+    Object.assign(room, { isWanted: false, isMember: false, isTriedLater: false, since: null });
+    this.#settle(room);
+    this.#disappoint(room, "left", "the room was left before it was joined");
+    this.#askToLeave(room, [asker]);
+    return asker.promise;
+  }
+
+  /** Asks again for the rooms that the server could not let the client into. */
+  tryAgain() {
+    for (const room of this.#rooms.values()) {
+      if (!room.isTriedLater) continue;
+      room.isTriedLater = false;
+      this.#ask(room, room.behind?.toString() ?? "");
+    }
+  }
+
+  /**
+   * The answer to a join.
+   *
+   * @param {messages.Membership} message
+   * @returns {{ isTold: boolean, isLost: boolean }} whether the program is told of it, and whether
+   *   messages of the room may be missing
+   */
+  joined(message) {
+    const room = this.#rooms.get(message.room_id);
+    const question = room?.asked[0]?.type === "join" ? room.asked.shift() : undefined;
+    if (!room || !question) return { isTold: true, isLost: false };
+    for (const asker of question.askers) asker.resolve(message);
+    if (room.isWanted) {
+      if (question.after) this.#catchUp(room, question.after, message);
+      else if (!room.isMember) room.since = new Place(message.cursor);
+      room.isMember = true;
+    }
+    return { isTold: !question.isAskedAgain, isLost: Boolean(question.after) && message.resumed === false };
+  }
+
+  /** @param {messages.Membership} message */
+  left(message) {
+    const room = this.#rooms.get(message.room_id);
+    if (room?.asked[0]?.type !== "leave") return;
+    for (const asker of room.asked.shift()?.askers ?? []) asker.resolve(message);
+    this.#forget(room);
+  }
+
+  /**
+   * The server refuses a join or a leave. A room that it doesn't let the client into is forgotten, for
+   * it would be refused again after every reconnect; unless the reason passes by itself.
+   *
+   * @param {messages.Refusal} refusal
+   * @returns {boolean} whether to try again later
+   */
+  refused({ code, error, ...about }) {
+    const room = this.#rooms.get(about.room_id ?? "");
+    const question = room?.asked.shift();
+    if (!room || !question) return false;
+    const isTriedLater = question.type === "join" && room.isWanted && PASSES.has(code);
+    if (isTriedLater) {
+      room.waiting.push(...question.askers);
+      room.isTriedLater = true;
+      return true;
+    }
+    for (const asker of question.askers) asker.reject(new HubError(code, error, about));
+    if (question.type === "join" && room.asked.every(({ type }) => type === "leave")) {
+      Object.assign(room, { isWanted: false, isMember: false });
+    }
+    this.#forget(room);
+    return false;
+  }
+
+  /**
+   * Whether a room's message was said before the room was joined. A client that resumes is given the
+   * room from its kept place on, which may lie before that.
+   *
+   * @param {{ room_id: string, cursor?: string }} message
+   */
+  isOld({ room_id, cursor }) {
+    const room = this.#rooms.get(room_id);
+    return room?.since?.covers(cursor) === true && !room.behind;
+  }
+
+  /**
+   * A cursor has come. Those who catch up are given the log in its order, so what lies behind their
+   * `joined` says that they are through.
+   *
+   * @param {{ type: string, cursor?: string }} message
+   */
+  moved({ type, cursor }) {
+    for (const room of this.#behind) {
+      room.until?.pass(cursor);
+      if (room.until && (type === "position" || !room.until.isKnown)) this.#settle(room);
+    }
+  }
+
+  /** The log was let go of: no room has anything to catch up with. */
+  reset() {
+    for (const room of this.#behind) this.#settle(room);
+  }
+
+  /**
+   * Keeps the place up to which rooms were heard that a connection could not take into its query; while
+   * they catch up, the common place moves on without them.
+   *
+   * @param {Room} room
+   * @param {string} after
+   * @param {messages.Membership} message
+   */
+  #catchUp(room, after, { resumed, cursor }) {
+    if (resumed === false) return this.#settle(room);
+    room.behind ??= new Place(after);
+    room.until = new Place(cursor);
+    this.#behind.add(room);
+  }
+
+  /** @param {Room} room */
+  #settle(room) {
+    room.behind = null;
+    room.until = null;
+    this.#behind.delete(room);
+  }
+
+  /**
+   * @param {string} id
+   * @param {Wish} wish
+   */
+  #want(id, wish) {
+    const room = this.#rooms.get(id) ?? newRoom(id);
+    this.#rooms.set(id, Object.assign(room, { isWanted: true, wish }));
+    return room;
+  }
+
+  /**
+   * @param {Room} room
+   * @param {string} after
+   * @param {Wish} [wish]
+   */
+  #ask(room, after, wish = room.wish) {
+    // A room that goes on from a place keeps it from now on: the connection may end before `joined`.
+    if (after && !room.behind) {
+      room.behind = new Place(after);
+      this.#behind.add(room);
+    }
+    const asks = after ? { ...wish, history: 0, after } : wish;
+    if (!this.#send(messages.join(room.id, asks))) return;
+    room.asked.push({ type: "join", after, askers: room.waiting.splice(0) });
+  }
+
+  /**
+   * @param {Room} room
+   * @param {Promised<messages.Membership | null>[]} askers
+   */
+  #askToLeave(room, askers) {
+    if (this.#send(messages.leave(room.id))) return room.asked.push({ type: "leave", askers });
+    for (const asker of askers) asker.resolve(null);
+    return this.#forget(room);
+  }
+
+  /**
+   * Fails those who wait for the room's `joined`.
+   *
+   * @param {Room} room
+   * @param {string} code
+   * @param {string} why
+   */
+  #disappoint(room, code, why) {
+    const joins = room.asked.filter(({ type }) => type === "join");
+    const askers = [...room.waiting.splice(0), ...joins.flatMap((question) => question.askers.splice(0))];
+    for (const asker of askers) asker.reject(new HubError(code, why, { room_id: room.id }));
+  }
+
+  /** @param {Room} room */
+  #forget(room) {
+    if (room.isWanted || room.asked.length > 0) return;
+    this.#settle(room);
+    this.#rooms.delete(room.id);
+  }
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Whether the server knows this as a room's id; how it refuses another can't be told from the answers
+ * for others.
+ *
+ * @param {unknown} id
+ * @returns {id is string}
+ */
+export function isRoomId(id) {
+  if (typeof id !== "string" || id === "" || /[\0-\x1f\x7f\p{Surrogate}]/u.test(id)) return false;
+  return encoder.encode(id).length <= 128;
+}
+
+/**
+ * @param {string} id
+ * @returns {Room}
+ */
+function newRoom(id) {
+  return {
+    id,
+    wish: {},
+    isWanted: false,
+    isMember: false,
+    isTriedLater: false,
+    since: null,
+    behind: null,
+    until: null,
+    asked: [],
+    waiting: [],
+  };
+}
