@@ -9,3 +9,4 @@
  */
 export { Client, connect } from "./wshub/client.js";
 export { CLOSE_CODES, closeCode } from "./wshub/codes.js";
+export { HubError } from "./wshub/errors.js";

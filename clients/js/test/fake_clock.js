@@ -4,12 +4,12 @@
  */
 
 export class FakeClock {
-  now = 0;
+  #time = 0;
   #timers = [];
   #last = 0;
 
   setTimeout = (run, ms) => {
-    const timer = { id: ++this.#last, at: this.now + ms, run };
+    const timer = { id: ++this.#last, at: this.#time + ms, run };
     this.#timers.push(timer);
     return timer.id;
   };
@@ -18,6 +18,14 @@ export class FakeClock {
     this.#timers = this.#timers.filter((timer) => timer.id !== id);
   };
 
+  now = () => this.#time;
+
+  /** A computer that sleeps: time passes, and no timer with it. */
+  sleep(ms) {
+    this.#time += ms;
+    this.#timers = this.#timers.map((timer) => ({ ...timer, at: timer.at + ms }));
+  }
+
   /** How many timers are set; none may be left over by a client that is closed. */
   get pending() {
     return this.#timers.length;
@@ -25,7 +33,7 @@ export class FakeClock {
 
   /** In how many milliseconds each of them falls due. */
   get delays() {
-    return this.#timers.map((timer) => timer.at - this.now);
+    return this.#timers.map((timer) => timer.at - this.#time);
   }
 
   /**
@@ -33,14 +41,14 @@ export class FakeClock {
    * each the world around the clock gets its turn.
    */
   advance(ms, turn = () => {}) {
-    const until = this.now + ms;
+    const until = this.#time + ms;
     for (let due = this.#next(until); due; due = this.#next(until)) {
       this.clearTimeout(due.id);
-      this.now = due.at;
+      this.#time = due.at;
       due.run();
       turn();
     }
-    this.now = until;
+    this.#time = until;
   }
 
   #next(until) {

@@ -6,6 +6,9 @@ import { connect } from "../wshub.js";
 import { FakeClock } from "./fake_clock.js";
 import { FakeServer } from "./fake_server.js";
 
+const MESSAGES = ["connected", "broadcast", "user", "room", "ack", "joined", "left", "presence", "error"];
+const EVENTS = ["state", "message", "resumed", "lost", "position", "gap", "reset", ...MESSAGES];
+
 export class World {
   clock = new FakeClock();
   server = new FakeServer();
@@ -24,7 +27,7 @@ export class World {
       network: this.network,
       ...options,
     });
-    for (const name of ["state", "message", "connected", "broadcast", "user", "room", "joined", "left", "error"]) {
+    for (const name of EVENTS) {
       this.client.on(name, (value) => this.told.push([name, value]));
     }
     this.server.answer();

@@ -1,31 +1,39 @@
 /**
- * One user's connection to the hub, across as many sockets as it takes: it connects, tells what it
- * hears, and comes back whenever the close code lets it. Each state has at most one timer, so one
- * field holds it, and every change of state clears it.
+ * The hub as a program sees it: it writes, joins and listens, and whatever becomes of the connection
+ * each message reaches it once, or it is told that some may be missing.
  */
+import * as addresses from "./address.js";
 import { delay } from "./backoff.js";
-import { closeCode } from "./codes.js";
+import { HubError } from "./errors.js";
+import { Link } from "./link.js";
 import { Listeners } from "./listeners.js";
 import * as messages from "./messages.js";
+import { Outbox, newId } from "./outbox.js";
+import { Place } from "./place.js";
+import { Receipts } from "./receipts.js";
+import { Repeats } from "./repeats.js";
+import { Rooms, isRoomId } from "./rooms.js";
 
 /**
- * What of a WebSocket the client uses; both the browser's and the one of the `ws` package have it.
- *
- * @typedef {object} WebSocketLike
- * @property {number} readyState
- * @property {((event: any) => void) | null} onmessage
- * @property {((event: any) => void) | null} onclose
- * @property {((event: any) => void) | null} onerror
- * @property {(text: string) => void} send
- * @property {(code?: number, reason?: string) => void} close
- *
- * @typedef {object} Clock
- * @property {(run: () => void, ms: number) => unknown} setTimeout
- * @property {(timer: any) => void} clearTimeout
+ * @typedef {import("./link.js").WebSocketLike} WebSocketLike
+ * @typedef {import("./link.js").State} State
+ * @typedef {import("./outbox.js").Clock} Clock
+ * @typedef {import("./outbox.js").Receipt} Receipt
+ * @typedef {import("./rooms.js").Wish} Wish
+ * @typedef {import("./rooms.js").WantedRoom} WantedRoom
+ * @typedef {messages.PublishOptions} PublishOptions
  *
  * @typedef {object} Options
  * @property {string} [userId] who connects, where the hub trusts what it is told
- * @property {Iterable<string>} [rooms] joined after every connect
+ * @property {string | (() => string | Promise<string>)} [token] a JWT, where it doesn't. A function is
+ *   asked before each connect, so that an expired token is followed by a fresh one
+ * @property {Iterable<string | WantedRoom>} [rooms] joined at once, and again after every reconnect
+ * @property {boolean} [ack] a `user` message counts as received once the handlers of `user` are through
+ *   with it, an async one when its promise is fulfilled; otherwise as soon as the browser has it
+ * @property {{ messages?: number, bytes?: number }} [outbox] how much may wait for its answer; 1,000
+ *   messages and 1 MiB by default
+ * @property {number} [remember] how many of the last messages are known again, so that a repeat is
+ *   dropped; 4,096 by default
  * @property {new (url: string, protocols: string[]) => WebSocketLike} [WebSocket] the browser's own
  *   by default; in Node before version 22 that of the `ws` package
  * @property {Clock} [clock]
@@ -37,368 +45,410 @@ import * as messages from "./messages.js";
  * @property {number} [pongWithinMs] how long it then has before the connection counts as lost; 10 s by
  *   default
  *
- * @typedef {{ name: "idle" }
- *   | { name: "connecting", attempt: number }
- *   | { name: "connected", sessionId: string }
- *   | { name: "waiting", delayMs: number, attempt: number, code: number, reason: string }
- *   | { name: "closed", code: number, reason: string }} State
- *   `attempt` counts the failures since the last `connected`; `code` is the close code that led here.
+ * @typedef {object} Resumed how a client came back
+ * @property {boolean} resumed nothing is missing: all that was said meanwhile follows
+ * @property {number} pending how many messages that waited for the user follow
+ * @property {number} missed how many of those the server could not keep
+ *
+ * @typedef {object} Lost messages may be missing here: reload what you show
+ * @property {"not_resumed" | "missed" | "gap" | "reset"} reason the client came back too late or to a
+ *   log that was lost; too much waited for the user; the connection was too slow; the log was lost or
+ *   has let go of what was to come
+ * @property {string} [room] where only one is concerned
+ * @property {number} [count] how many, where that is known
  *
  * @typedef {messages.ByType & {
  *   state: [state: State],
  *   message: [message: messages.Message, text: string],
+ *   resumed: [resumed: Resumed],
+ *   lost: [lost: Lost],
  * }} Events
  */
 
-const OPEN = 1;
-const NORMAL = 1000;
-const CUT = 1006;
-const DRAINING = 1012;
-
-/** The server holds `connected` for 2 s at most; what takes this long is a network that swallows packets. */
-const CONNECT_DEADLINE_MS = 15_000;
-
-/** No drain asks for more than 10 s; a wild `delay_ms` must not keep a client on a dying node. */
-const LONGEST_DRAIN_DELAY_MS = 30_000;
-
 const PING_AFTER_MS = 60_000;
 const PONG_WITHIN_MS = 10_000;
+/** After which time a room is asked for again where the server doesn't say. */
+const TRY_ROOM_AGAIN_MS = 1000;
 
-/** Beyond this, timers fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const MESSAGE_ID = /^[!-9;-~]{1,64}$/;
 
 export class Client {
-  /** @type {string} */
   #url;
-  #WebSocket;
+  #token;
+  #acks;
   #clock;
   #random;
-  #network;
-  #pingAfterMs;
-  #pongWithinMs;
-  /** @type {Set<string>} */
-  #rooms;
-  /**
-   * Rooms asked for on this connection that no `joined` has come for.
-   *
-   * @type {Set<string>}
-   */
-  #asked = new Set();
   /** @type {Listeners<Events>} */
   #listeners = new Listeners();
-  /** @type {State} */
-  #state = { name: "idle" };
-  /** @type {WebSocketLike | null} */
-  #socket = null;
+  #place = new Place();
+  #repeats;
+  #outbox;
+  #rooms;
+  #receipts;
+  #link;
+  #sessionId = "";
+  /** What the newest connection handed in: the rooms in its query, and the place. */
+  #handedIn = { rooms: /** @type {readonly string[]} */ ([]), after: "" };
+  #wasConnected = false;
+  /**
+   * On a node whose log is away: `reset` comes once it is back, and is no sign of loss. Who has handed
+   * in a place keeps it, and resumes then.
+   */
+  #degraded = false;
   /** @type {unknown} */
-  #timer = null;
-  /** Whether the node has asked this client to move on; the timer is then that of the move. */
-  #draining = false;
-  #attempt = 0;
-  #atLeastMs = 0;
+  #tryRoomsAgain = null;
 
   /**
    * @param {string | URL} url where the hub listens; in a browser relative to the page
    * @param {Options} [options]
    */
   constructor(url, options = {}) {
-    this.#url = address(url, options.userId);
-    const WebSocketClass = options.WebSocket ?? globalThis.WebSocket;
-    if (!WebSocketClass) throw new TypeError("no WebSocket here: pass one as options.WebSocket");
-    this.#WebSocket = WebSocketClass;
+    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    if (!WebSocket) throw new TypeError("no WebSocket here: pass one as options.WebSocket");
+    this.#acks = options.ack === true;
+    this.#url = addresses.address(url, options.userId, this.#acks);
+    this.#token = options.token;
+    if (typeof this.#token !== "function") addresses.protocols(this.#token);
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#network = options.network ?? surroundings();
-    this.#pingAfterMs = span(options.pingAfterMs ?? PING_AFTER_MS);
-    this.#pongWithinMs = span(options.pongWithinMs ?? PONG_WITHIN_MS);
-    this.#rooms = new Set(options.rooms);
+    const send = (/** @type {string} */ text) => this.#link.send(text);
+    this.#outbox = new Outbox(options.outbox ?? {}, this.#clock, send, (error) => this.#tellError(error));
+    this.#rooms = new Rooms(options.rooms ?? [], send);
+    this.#repeats = new Repeats(options.remember);
+    this.#receipts = new Receipts(
+      (cursor) => void send(messages.ack(cursor)),
+      (message) => this.#repeats.forget(message),
+    );
+    this.#link = new Link(this.#asOwner(), {
+      WebSocket,
+      clock: this.#clock,
+      random: this.#random,
+      network: options.network ?? surroundings(),
+      pingAfterMs: options.pingAfterMs ?? PING_AFTER_MS,
+      pongWithinMs: options.pongWithinMs ?? PONG_WITHIN_MS,
+    });
   }
 
   /** @returns {State} */
   get state() {
-    return this.#state;
+    return this.#link.state;
   }
 
-  /** The rooms that are joined after every connect. */
+  /** The rooms that are joined, or will be as soon as there is a connection. */
   get rooms() {
-    return [...this.#rooms];
+    return this.#rooms.names;
   }
 
   /**
-   * Listens to an event: one per type of server message, `message` for every message whether known
-   * or not, and `state`.
+   * Listens to an event: one per type of server message; `message` for everything that comes over the
+   * wire, known or not, repeats too; and `state`, `resumed` and `lost`.
    *
    * @template {keyof Events} Name
    * @param {Name} name
-   * @param {(...values: Events[Name]) => void} listener
+   * @param {(...values: Events[Name]) => unknown} listener
    * @returns {() => void} call it to stop listening
    */
   on(name, listener) {
     this.#listeners.add(name, listener);
-    return () => this.#listeners.remove(name, listener);
+    return () => this.off(name, listener);
+  }
+
+  /**
+   * @template {keyof Events} Name
+   * @param {Name} name
+   * @param {(...values: Events[Name]) => unknown} listener
+   */
+  off(name, listener) {
+    this.#listeners.remove(name, listener);
   }
 
   /** Connects, or, while waiting, tries at once. Where it already connects or is connected it does nothing. */
   connect() {
-    if (this.#socket) return;
-    this.#network?.addEventListener("online", this.#online);
-    this.#open();
+    this.#link.open();
   }
 
-  /** Leaves for good, until `connect` is called again. */
+  /** Leaves for good, until `connect` is called again. What still waits for an answer is rejected. */
   close() {
-    if (this.#state.name === "idle" || this.#state.name === "closed") return;
-    this.#abandon(NORMAL);
-    this.#end(NORMAL, "closed by this client");
+    this.#link.close();
   }
 
   /**
-   * The three ways to write, and `ping`, return whether the message was handed to a connection.
-   * While there is none it is not kept: say it again after `connected`.
+   * Publishes to everybody. This and the next two return a promise of the server's answer. A message is
+   * sent now, or once there is a connection, and again after a reconnect, until it is answered; so it is
+   * published once, whatever the connection does. The promise fails with a `HubError`, and who doesn't
+   * ask for it need not.
    *
    * @param {unknown} data any JSON value
-   * @returns {boolean}
+   * @param {PublishOptions} [options]
+   * @returns {Promise<Receipt>}
    */
-  broadcast(data) {
-    return this.#send(messages.broadcast(data));
+  broadcast(data, options = {}) {
+    return this.#publish(options, (withId) => messages.broadcast(data, withId));
   }
 
   /**
    * @param {string | readonly string[]} targets up to 100 users
    * @param {unknown} data
-   * @returns {boolean}
+   * @param {PublishOptions} [options]
+   * @returns {Promise<Receipt>}
    */
-  user(targets, data) {
-    return this.#send(messages.user(targets, data));
+  user(targets, data, options = {}) {
+    return this.#publish(options, (withId) => messages.user(targets, data, withId));
   }
 
   /**
    * @param {string} roomId
    * @param {unknown} data
-   * @returns {boolean}
+   * @param {PublishOptions} [options]
+   * @returns {Promise<Receipt>}
    */
-  room(roomId, data) {
-    return this.#send(messages.room(roomId, data));
+  room(roomId, data, options = {}) {
+    return this.#publish(options, (withId) => messages.room(roomId, data, withId));
   }
 
-  /** @returns {boolean} */
+  /** @returns {boolean} whether it was handed to a connection */
   ping() {
-    return this.#send(messages.ping());
+    return this.#link.send(messages.ping());
   }
 
   /**
    * Joins now, or as soon as there is a connection, and again after every reconnect. A room that is
-   * refused is forgotten, which `error` tells with its `room_id`.
+   * refused is forgotten.
    *
    * @param {string} roomId
+   * @param {Wish} [wish]
+   * @returns {Promise<messages.Membership>} the server's `joined`
    */
-  join(roomId) {
-    if (!this.#rooms.has(roomId)) this.#asked.add(roomId);
-    this.#rooms.add(roomId);
-    this.#send(messages.join(roomId));
-  }
-
-  /** @param {string} roomId */
-  leave(roomId) {
-    this.#rooms.delete(roomId);
-    this.#asked.delete(roomId);
-    this.#send(messages.leave(roomId));
-  }
-
-  #open() {
-    this.#cancel();
-    const socket = this.#dial();
-    if (!socket) return this.#lost(CUT, "the WebSocket could not be made");
-    this.#socket = socket;
-    // A socket that was given up may still report; only the current one is listened to.
-    socket.onmessage = (/** @type {{ data: unknown }} */ event) => {
-      if (socket === this.#socket) this.#hear(event.data);
-    };
-    socket.onclose = (/** @type {{ code: number, reason: string }} */ event) => {
-      if (socket === this.#socket) this.#lost(event.code, event.reason);
-    };
-    // A close event follows every error; without this handler Node would end the process.
-    socket.onerror = () => {};
-    this.#schedule(CONNECT_DEADLINE_MS, () => this.#giveUp("no answer"));
-    this.#become({ name: "connecting", attempt: this.#attempt });
-  }
-
-  #dial() {
-    try {
-      return new this.#WebSocket(this.#url, ["wshub.v1"]);
-    } catch {
-      // Browsers throw where a policy forbids the connection or where they run out of sockets; the
-      // latter passes, so it is treated as a connection that failed.
-      return null;
-    }
-  }
-
-  /** @param {unknown} frame */
-  #hear(frame) {
-    if (this.#state.name === "connected" && !this.#draining) this.#watch();
-    const message = messages.read(frame);
-    if (!message) return;
-    if (message.type === "connected") this.#welcome(message.session_id);
-    if (message.type === "reconnect") this.#drain(message.delay_ms);
-    this.#keepRooms(message);
-    this.#listeners.tell("message", message, /** @type {string} */ (frame));
-    if (messages.isKnown(message.type)) {
-      this.#listeners.tell(message.type, /** @type {any} */ (message));
-    }
-  }
-
-  /** @param {string} sessionId */
-  #welcome(sessionId) {
-    this.#draining = false;
-    this.#watch();
-    this.#attempt = 0;
-    // The state comes first, since only a connected client sends; the rooms come before anything
-    // that a listener says into them.
-    this.#state = { name: "connected", sessionId };
-    this.#asked = new Set(this.#rooms);
-    for (const room of this.#rooms) this.#send(messages.join(room));
-    this.#listeners.tell("state", this.#state);
+  join(roomId, wish = {}) {
+    if (isRoomId(roomId)) return this.#rooms.join(roomId, wish);
+    const error = new HubError("invalid_message", "a room has 1 to 128 bytes and no control characters", {
+      room_id: String(roomId),
+    });
+    this.#tellError(error);
+    const refused = Promise.reject(error);
+    refused.catch(() => {});
+    return refused;
   }
 
   /**
-   * Forgets a room whose join is refused; it would be refused again after every reconnect. Before
-   * `joined` has come the error may as well be for a message into the room, so a `joined` that comes
-   * after it brings the room back.
+   * @param {string} roomId
+   * @returns {Promise<messages.Membership | null>} the server's `left`, or null where no connection was
+   *   there to leave by
+   */
+  leave(roomId) {
+    return this.#rooms.leave(roomId);
+  }
+
+  /**
+   * @param {PublishOptions} options
+   * @param {(withId: PublishOptions) => string} write
+   */
+  #publish(options, write) {
+    const id = options.id ?? newId();
+    if (!MESSAGE_ID.test(id)) throw new TypeError("an id has 1 to 64 characters from ! to ~ without a colon");
+    return this.#outbox.add(id, write({ ...options, id }), options.ephemeral !== true);
+  }
+
+  /** @returns {import("./link.js").Owner} */
+  #asOwner() {
+    return {
+      destination: () => this.#destination(),
+      noDestination: (error) => this.#tellError(new HubError("no_token", String(error))),
+      hasFreshTokens: () => typeof this.#token === "function",
+      welcome: (message) => this.#welcome(/** @type {messages.Connected} */ (message)),
+      hear: (message, text) => this.#hear(message, text),
+      cut: (code) => this.#cut(code),
+      become: (state) => this.#become(state),
+    };
+  }
+
+  #destination() {
+    const token = typeof this.#token === "function" ? this.#token() : this.#token;
+    return token instanceof Object ? Promise.resolve(token).then((text) => this.#lead(text)) : this.#lead(token);
+  }
+
+  /** @param {string | undefined} token */
+  #lead(token) {
+    const protocols = addresses.protocols(token);
+    const after = this.#place.toString();
+    if (!this.#place.isKnown) {
+      this.#handedIn = { rooms: [], after };
+      return { url: this.#url.href, protocols };
+    }
+    const forQuery = (/** @type {(room: string) => boolean} */ fits) => this.#rooms.forQuery(fits);
+    const { url, queried } = addresses.resuming(this.#url, this.#sessionId, after, forQuery);
+    this.#handedIn = { rooms: queried, after };
+    return { url: url.href, protocols };
+  }
+
+  /** @param {messages.Connected} message */
+  #welcome({ session_id, cursor, resumed = false, degraded = false }) {
+    this.#sessionId = session_id;
+    this.#degraded = degraded;
+    if (!resumed && !this.#isOwed) {
+      this.#place.begin(cursor);
+      this.#rooms.reset();
+    }
+    this.#rooms.welcome({ queried: this.#handedIn.rooms, resumed, after: this.#handedIn.after });
+    this.#outbox.sendAll();
+  }
+
+  /** Whether a node whose log is away could not say what was missed since the place that was handed in. */
+  get #isOwed() {
+    return this.#degraded && this.#handedIn.after !== "";
+  }
+
+  /**
+   * @param {messages.Message} message
+   * @param {string} text
+   */
+  #hear(message, text) {
+    const isTold = messages.isKnown(message.type) && this.#take(message);
+    this.#listeners.tell("message", message, text);
+    if (isTold) this.#tell(message);
+    this.#tellLoss(message);
+  }
+
+  /**
+   * What a message means to the client itself.
    *
    * @param {messages.Message} message
+   * @returns {boolean} whether it is news to the program
    */
-  #keepRooms({ type, room_id }) {
-    if (type === "error" && this.#asked.has(room_id)) this.#rooms.delete(room_id);
-    if (type === "joined" && this.#asked.delete(room_id)) this.#rooms.add(room_id);
-    // Where the room is wanted again, a second join is on its way behind the leave.
-    if (type === "left" && this.#rooms.has(room_id)) this.#asked.add(room_id);
+  #take(message) {
+    switch (message.type) {
+      case "broadcast":
+      case "user":
+      case "room":
+        return this.#isNews(message);
+      case "gap":
+      case "position":
+        this.#move(message);
+        return true;
+      case "reset":
+        if (!this.#isOwed) {
+          this.#place.reset(message.cursor);
+          this.#rooms.reset();
+        }
+        return true;
+      case "ack":
+        this.#outbox.acknowledged(/** @type {any} */ (message));
+        return true;
+      case "error":
+        this.#refused(/** @type {any} */ (message));
+        return true;
+      case "left":
+        this.#rooms.left(/** @type {any} */ (message));
+        return true;
+      case "joined":
+        return this.#joined(message);
+      default:
+        return true;
+    }
   }
 
-  /**
-   * A connection whose other end vanished looks open for as long as nothing is written to it, and a
-   * page can't see the server's own pings. So each message starts this wait anew, and after a long
-   * silence the server is asked for a sign of life.
-   */
-  #watch() {
-    this.#schedule(this.#pingAfterMs, () => {
-      this.#schedule(this.#pongWithinMs, () => this.#giveUp("the server fell silent"));
-      this.ping();
-    });
+  /** @param {messages.Message} message */
+  #move(message) {
+    this.#place.move(message.cursor);
+    this.#rooms.moved(message);
   }
 
-  /**
-   * The node drains: it serves this client until the delay is over, which differs per client so that
-   * they don't all arrive at the other nodes at once.
-   *
-   * @param {unknown} delayMs
-   */
-  #drain(delayMs) {
-    if (this.#state.name !== "connected") return;
-    const ms = Math.min(Math.max(Number(delayMs) || 0, 0), LONGEST_DRAIN_DELAY_MS);
-    this.#draining = true;
-    this.#schedule(ms, () => {
-      this.#abandon(NORMAL);
-      this.#wait(0, DRAINING, closeCode(DRAINING).meaning);
-    });
+  /** @param {any} message */
+  #isNews(message) {
+    this.#move(message);
+    if (!this.#repeats.isNew(message)) {
+      if (this.#acks && message.type === "user") this.#receipts.repeated(message);
+      return false;
+    }
+    return message.type !== "room" || !this.#rooms.isOld(message);
   }
 
-  /**
-   * The close code decides whether to come back, and when.
-   *
-   * @param {number} code
-   * @param {string} reason
-   */
-  #lost(code, reason) {
-    const wasConnected = this.#state.name === "connected";
-    this.#socket = null;
-    const { comeBack, atLeastMs, meaning } = closeCode(code);
-    const why = reason || meaning;
-    // There are no tokens yet, and with the expired one the server would only refuse again.
-    if (comeBack === "no" || comeBack === "fresh_token") return this.#end(code, why);
-    // "At once" is for who was served until now; a node that drains before it says `connected`
-    // would otherwise be asked again and again without a pause.
-    if (comeBack === "at_once" && wasConnected) return this.#wait(0, code, why);
-    const ms = delay(this.#attempt, this.#random, atLeastMs);
-    this.#attempt += 1;
-    this.#wait(ms, code, why, atLeastMs);
+  /** @param {any} message */
+  #joined(message) {
+    const { isTold, isLost } = this.#rooms.joined(message);
+    // A client that resumes later may be given these again, as messages of the room.
+    for (const old of Array.isArray(message.history) ? message.history : []) this.#repeats.isNew(old);
+    if (isLost) this.#listeners.tell("lost", { reason: "not_resumed", room: message.room_id });
+    return isTold;
   }
 
-  /**
-   * @param {number} delayMs
-   * @param {number} code
-   * @param {string} reason
-   * @param {number} [atLeastMs]
-   */
-  #wait(delayMs, code, reason, atLeastMs = 0) {
-    this.#atLeastMs = atLeastMs;
-    this.#schedule(delayMs, () => this.#open());
-    this.#become({ name: "waiting", delayMs, attempt: this.#attempt, code, reason });
+  /** @param {messages.Refusal} message */
+  #refused(message) {
+    if (this.#outbox.refused(message) || message.id !== undefined || message.room_id === undefined) return;
+    if (!this.#rooms.refused(message) || this.#tryRoomsAgain !== null) return;
+    const ms = delay(0, this.#random, message.retry_after_ms ?? TRY_ROOM_AGAIN_MS);
+    this.#tryRoomsAgain = this.#clock.setTimeout(() => {
+      this.#tryRoomsAgain = null;
+      this.#rooms.tryAgain();
+    }, ms);
   }
 
-  /**
-   * @param {number} code
-   * @param {string} reason
-   */
-  #end(code, reason) {
-    this.#cancel();
-    this.#network?.removeEventListener("online", this.#online);
-    this.#attempt = 0;
-    this.#become({ name: "closed", code, reason });
+  /** @param {any} message */
+  #tell(message) {
+    if (this.#acks && message.type === "user" && message.cursor !== undefined) {
+      return this.#receipts.given(message, this.#listeners.work("user", message));
+    }
+    this.#listeners.tell(/** @type {keyof messages.ByType} */ (message.type), message);
   }
 
-  /** A network that is back makes waiting pointless, but for a server that asked for distance. */
-  #online = () => {
-    if (this.#state.name === "waiting" && this.#atLeastMs === 0) this.#open();
-  };
-
-  /**
-   * Treats a peer that says nothing as a connection that was cut.
-   *
-   * @param {string} why
-   */
-  #giveUp(why) {
-    this.#abandon(NORMAL);
-    this.#lost(CUT, why);
+  /** @param {messages.Message} message */
+  #tellLoss(message) {
+    if (message.type === "connected") this.#tellHowItCameBack(/** @type {any} */ (message));
+    if (message.type === "gap") {
+      const { room_id, dropped } = message;
+      this.#lose({ reason: "gap", count: dropped, ...(room_id === undefined ? {} : { room: room_id }) });
+    }
+    if (message.type === "reset") {
+      const isOwed = this.#isOwed;
+      if (!this.#degraded) this.#lose({ reason: "reset" });
+      this.#degraded = false;
+      // The log is back, and knows what this client has missed since its place.
+      if (isOwed && this.state.name === "connected") this.#link.comeBack();
+    }
   }
 
-  /**
-   * Closes the socket without waiting for the peer, which may be gone.
-   *
-   * @param {number} code
-   */
-  #abandon(code) {
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(code);
+  /** @param {messages.Connected} message */
+  #tellHowItCameBack({ resumed = false, pending = 0, missed = 0, degraded }) {
+    const isBack = this.#wasConnected;
+    this.#wasConnected = true;
+    if (isBack && !degraded) this.#listeners.tell("resumed", { resumed, pending, missed });
+    const count = missed > 0 ? { count: missed } : {};
+    if (isBack && !resumed && !degraded) this.#lose({ reason: "not_resumed", ...count });
+    else if (missed > 0) this.#lose({ reason: "missed", ...count });
   }
 
-  /** @param {string} text */
-  #send(text) {
-    if (this.#state.name !== "connected" || this.#socket?.readyState !== OPEN) return false;
-    this.#socket.send(text);
-    return true;
+  /** @param {Lost} lost */
+  #lose(lost) {
+    this.#listeners.tell("lost", lost);
+  }
+
+  /** @param {HubError} error */
+  #tellError({ code, message, id, room_id }) {
+    const about = { ...(id === undefined ? {} : { id }), ...(room_id === undefined ? {} : { room_id }) };
+    this.#listeners.tell("error", { type: "error", code, error: message, ...about });
+  }
+
+  /** @param {number} code */
+  #cut(code) {
+    if (this.#tryRoomsAgain !== null) this.#clock.clearTimeout(this.#tryRoomsAgain);
+    this.#tryRoomsAgain = null;
+    this.#receipts.begin();
+    this.#rooms.cut();
+    this.#outbox.cut();
+    if (code === TOO_BIG) this.#outbox.tooLarge();
   }
 
   /** @param {State} state */
   #become(state) {
-    this.#state = state;
+    if (state.name === "closed") {
+      this.#rooms.end();
+      this.#outbox.end();
+    }
     this.#listeners.tell("state", state);
   }
-
-  /**
-   * @param {number} ms
-   * @param {() => void} run
-   */
-  #schedule(ms, run) {
-    this.#cancel();
-    this.#timer = this.#clock.setTimeout(run, ms);
-  }
-
-  #cancel() {
-    if (this.#timer !== null) this.#clock.clearTimeout(this.#timer);
-    this.#timer = null;
-  }
 }
+
+const TOO_BIG = 1009;
 
 /**
  * Makes a client and connects it.
@@ -412,27 +462,6 @@ export function connect(url, options) {
   return client;
 }
 
-/**
- * @param {string | URL} url
- * @param {string | undefined} userId
- */
-function address(url, userId) {
-  const full = new URL(url, globalThis.location?.href);
-  full.protocol = full.protocol.replace(/^http/, "ws");
-  if (full.protocol !== "ws:" && full.protocol !== "wss:") {
-    throw new TypeError(`a hub is reached by ws, wss, http or https, not by ${full.protocol}`);
-  }
-  full.hash = "";
-  if (userId !== undefined) full.searchParams.set("user_id", userId);
-  return full.href;
-}
-
-/** @param {number} ms */
-function span(ms) {
-  if (!(ms > 0)) throw new RangeError(`a wait must be a positive number of milliseconds, not ${ms}`);
-  return Math.min(ms, LONGEST_TIMER_MS);
-}
-
 /** The window, or a worker's scope; Node has neither and nothing there tells `online`. */
 function surroundings() {
   return typeof globalThis.addEventListener === "function" ? globalThis : null;
@@ -442,4 +471,5 @@ function surroundings() {
 const systemClock = {
   setTimeout: (/** @type {() => void} */ run, /** @type {number} */ ms) => setTimeout(run, ms),
   clearTimeout: (/** @type {any} */ timer) => clearTimeout(timer),
+  now: () => Date.now(),
 };

@@ -6,27 +6,61 @@
 /**
  * @typedef {object} Connected
  * @property {"connected"} type
- * @property {string} session_id
+ * @property {string} session_id a label for this session, no credential
  * @property {string} user_id
  * @property {number} timestamp
  * @property {string} [node]
  * @property {string} [cursor]
+ * @property {boolean} [resumed] all that was missed follows
+ * @property {number} [pending] how many messages from the user's queue follow
+ * @property {number} [missed] how many the queue has lost
+ * @property {boolean} [degraded] the log is away: `reset` comes once it is back
  *
  * @typedef {object} Published
  * @property {"broadcast" | "user"} type
- * @property {string} id
+ * @property {string} id the publisher's, or one that the server made; unique together with `from`
  * @property {string} from the sender's user id; empty for what came by HTTP or Redis
  * @property {number} timestamp seconds
  * @property {unknown} data any JSON value. It comes from other users: never treat it as HTML
- * @property {string} [cursor]
+ * @property {string} [cursor] its place in the log; an ephemeral message has none
  *
  * @typedef {Omit<Published, "type"> & { type: "room", room_id: string }} RoomMessage
+ *
+ * @typedef {object} Ack
+ * @property {"ack"} type
+ * @property {string} id
+ * @property {boolean} duplicate
+ * @property {string} [cursor]
  *
  * @typedef {object} Membership
  * @property {"joined" | "left"} type
  * @property {string} room_id
  * @property {string} [cursor]
+ * @property {number} [members] how many users are in the room
+ * @property {string[]} [users] the first 100 of them, where `presence` was asked for
+ * @property {RoomMessage[]} [history] the last messages, oldest first, where asked for
+ * @property {boolean} [history_complete] there are no older ones than those
+ * @property {boolean} [resumed] where the room caught up by itself: nothing is missing
+ *
+ * @typedef {object} Presence
+ * @property {"presence"} type
+ * @property {string} room_id
+ * @property {"join" | "leave" | "count"} event `count` in large rooms
+ * @property {string} [user_id]
  * @property {number} [members]
+ *
+ * @typedef {{ type: "position", cursor: string }} Position
+ *
+ * @typedef {object} Gap
+ * @property {"gap"} type
+ * @property {number} dropped
+ * @property {string} cursor
+ * @property {string} [room_id]
+ *
+ * @typedef {object} Reset
+ * @property {"reset"} type
+ * @property {string} reason `log_lost` or `node_behind`
+ * @property {string} cursor
  *
  * @typedef {object} Refusal
  * @property {"error"} type
@@ -48,13 +82,24 @@
  * @property {[message: Published]} broadcast
  * @property {[message: Published]} user
  * @property {[message: RoomMessage]} room
+ * @property {[message: Ack]} ack
  * @property {[message: Membership]} joined
  * @property {[message: Membership]} left
+ * @property {[message: Presence]} presence
+ * @property {[message: Position]} position
+ * @property {[message: Gap]} gap
+ * @property {[message: Reset]} reset
  * @property {[message: Refusal]} error
  * @property {[message: Reconnect]} reconnect
  * @property {[message: Pong]} pong
  *
  * @typedef {{ type: string } & Record<string, any>} Message
+ *
+ * @typedef {object} PublishOptions
+ * @property {string} [id] 1 to 64 characters from `!` to `~` without `:`; made where there is none. The
+ *   same id again within 5 minutes has no second effect
+ * @property {boolean} [ephemeral] for those who are there now: not in the log, no queue, no history
+ * @property {"all" | "others"} [to] `others`: not to this session itself
  */
 
 /** @type {ReadonlySet<string>} */
@@ -63,8 +108,13 @@ const KNOWN = new Set([
   "broadcast",
   "user",
   "room",
+  "ack",
   "joined",
   "left",
+  "presence",
+  "position",
+  "gap",
+  "reset",
   "error",
   "reconnect",
   "pong",
@@ -97,31 +147,45 @@ export function read(frame) {
   }
 }
 
-/** @param {unknown} data */
-export function broadcast(data) {
-  return write({ type: "broadcast", data: required(data) });
+/**
+ * @param {unknown} data
+ * @param {PublishOptions} [options]
+ */
+export function broadcast(data, options) {
+  return publish({ type: "broadcast" }, data, options);
 }
 
 /**
  * @param {string | readonly string[]} targets
  * @param {unknown} data
+ * @param {PublishOptions} [options]
  */
-export function user(targets, data) {
+export function user(targets, data, options) {
   const target_ids = typeof targets === "string" ? [targets] : targets;
-  return write({ type: "user", target_ids, data: required(data) });
+  return publish({ type: "user", target_ids }, data, options);
 }
 
 /**
  * @param {string} room_id
  * @param {unknown} data
+ * @param {PublishOptions} [options]
  */
-export function room(room_id, data) {
-  return write({ type: "room", room_id, data: required(data) });
+export function room(room_id, data, options) {
+  return publish({ type: "room", room_id }, data, options);
 }
 
-/** @param {string} room_id */
-export function join(room_id) {
-  return write({ type: "join", room_id });
+/**
+ * @param {string} room_id
+ * @param {{ history?: number, presence?: boolean, after?: string }} [wish]
+ */
+export function join(room_id, { history = 0, presence = false, after = "" } = {}) {
+  return write({
+    type: "join",
+    room_id,
+    ...(history === 0 ? {} : { history }),
+    ...(presence ? { presence } : {}),
+    ...(after === "" ? {} : { after }),
+  });
 }
 
 /** @param {string} room_id */
@@ -129,8 +193,28 @@ export function leave(room_id) {
   return write({ type: "leave", room_id });
 }
 
+/** @param {string} cursor */
+export function ack(cursor) {
+  return write({ type: "ack", cursor });
+}
+
 export function ping() {
   return write({ type: "ping" });
+}
+
+/**
+ * @param {object} target
+ * @param {unknown} data
+ * @param {PublishOptions} [options]
+ */
+function publish(target, data, { id, ephemeral = false, to = "all" } = {}) {
+  return write({
+    ...target,
+    data: required(data),
+    ...(id === undefined ? {} : { id }),
+    ...(ephemeral ? { ephemeral } : {}),
+    ...(to === "all" ? {} : { to }),
+  });
 }
 
 /** @param {object} message */

@@ -135,11 +135,9 @@ class Panel {
     const target = this.targets.find((each) => each.checked)?.value;
     const other = this.#other?.name.value ?? "";
     const room = this.room.value;
-    let sent;
-    if (target === "user") sent = client.user(other, text);
-    else if (target === "room") sent = client.room(room, text);
-    else sent = client.broadcast(text);
-    if (!sent) return this.#note("error", "Not sent: there is no connection");
+    if (target === "user") client.user(other, text);
+    else if (target === "room") client.room(room, text);
+    else client.broadcast(text);
     // What goes to others only is shown as it leaves; the rest comes back from the hub by itself.
     if (target === "user" && other !== this.name.value) this.#say("sent", "you", other, text);
     if (target === "room" && !this.#joined) this.#say("sent", "you", `room ${room}`, text);

@@ -28,6 +28,11 @@ const FILES: &[File] = &[
     file!("/page.js", SCRIPT, "page/page.js"),
     file!("/wshub.js", SCRIPT, "../../clients/js/wshub.js"),
     file!(
+        "/wshub/address.js",
+        SCRIPT,
+        "../../clients/js/wshub/address.js"
+    ),
+    file!(
         "/wshub/backoff.js",
         SCRIPT,
         "../../clients/js/wshub/backoff.js"
@@ -39,6 +44,12 @@ const FILES: &[File] = &[
     ),
     file!("/wshub/codes.js", SCRIPT, "../../clients/js/wshub/codes.js"),
     file!(
+        "/wshub/errors.js",
+        SCRIPT,
+        "../../clients/js/wshub/errors.js"
+    ),
+    file!("/wshub/link.js", SCRIPT, "../../clients/js/wshub/link.js"),
+    file!(
         "/wshub/listeners.js",
         SCRIPT,
         "../../clients/js/wshub/listeners.js"
@@ -48,6 +59,28 @@ const FILES: &[File] = &[
         SCRIPT,
         "../../clients/js/wshub/messages.js"
     ),
+    file!(
+        "/wshub/outbox.js",
+        SCRIPT,
+        "../../clients/js/wshub/outbox.js"
+    ),
+    file!("/wshub/place.js", SCRIPT, "../../clients/js/wshub/place.js"),
+    file!(
+        "/wshub/promised.js",
+        SCRIPT,
+        "../../clients/js/wshub/promised.js"
+    ),
+    file!(
+        "/wshub/receipts.js",
+        SCRIPT,
+        "../../clients/js/wshub/receipts.js"
+    ),
+    file!(
+        "/wshub/repeats.js",
+        SCRIPT,
+        "../../clients/js/wshub/repeats.js"
+    ),
+    file!("/wshub/rooms.js", SCRIPT, "../../clients/js/wshub/rooms.js"),
 ];
 
 /// Nothing inline, nothing from elsewhere: whatever a message holds, it can't become a script of the page.
