@@ -11,6 +11,8 @@ const CLOSED = 3;
 export class FakeServer {
   /** What becomes of the next connections: `accept`, `refuse` (nobody listens), `silence`, `throw`. */
   mood = "accept";
+  /** What `connected` says beside the label of the session and the user. */
+  greeting = {};
   /** Every connection there was, the newest last. */
   connections = [];
 
@@ -35,7 +37,8 @@ export class FakeServer {
       if (this.mood !== "accept") continue;
       socket.readyState = OPEN;
       const session_id = `session-${this.connections.length}`;
-      socket.say({ type: "connected", session_id, user_id: socket.query.get("user_id"), timestamp: 1 });
+      const user_id = socket.query.get("user_id");
+      socket.say({ type: "connected", session_id, user_id, timestamp: 1, ...this.greeting });
     }
   }
 
@@ -49,7 +52,8 @@ class FakeSocket {
   onmessage = null;
   onclose = null;
   onerror = null;
-  /** What the client sent, parsed. */
+  /** What the client sent, as text and parsed. */
+  sent = [];
   heard = [];
   /** The code with which the client closed. */
   closedWith = null;
@@ -62,6 +66,7 @@ class FakeSocket {
 
   send(text) {
     if (this.readyState !== OPEN) throw new Error("sent on a socket that isn't open");
+    this.sent.push(text);
     this.heard.push(JSON.parse(text));
   }
 

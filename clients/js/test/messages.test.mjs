@@ -17,7 +17,10 @@ test("each method writes the message that the contract names", () => {
   world.client.room("news", "x");
   world.client.leave("news");
   world.client.ping();
-  assert.deepEqual(world.server.newest.heard, [
+  const ids = world.server.newest.heard.map(({ id }) => id).filter((id) => id !== undefined);
+  assert.equal(new Set(ids).size, 4);
+  for (const id of ids) assert.match(id, /^[0-9a-f]{32}$/);
+  assert.deepEqual(world.server.newest.heard.map(({ id: _, ...message }) => message), [
     { type: "broadcast", data: { text: "hello" } },
     { type: "user", target_ids: ["bob"], data: null },
     { type: "user", target_ids: ["bob", "eve"], data: [1, 2] },
@@ -26,6 +29,29 @@ test("each method writes the message that the contract names", () => {
     { type: "leave", room_id: "news" },
     { type: "ping" },
   ]);
+});
+
+test("what may be asked of a publish and of a join goes with it", () => {
+  const world = new World();
+  world.connect();
+  world.client.broadcast(1, { id: "m1", to: "others" });
+  world.client.user("bob", 2, { id: "m2", ephemeral: true });
+  world.client.room("news", 3, { id: "m3", to: "all", ephemeral: false });
+  world.client.join("news", { history: 20, presence: true });
+  assert.deepEqual(world.server.newest.heard, [
+    { type: "broadcast", data: 1, id: "m1", to: "others" },
+    { type: "user", target_ids: ["bob"], data: 2, id: "m2", ephemeral: true },
+    { type: "room", room_id: "news", data: 3, id: "m3" },
+    { type: "join", room_id: "news", history: 20, presence: true },
+  ]);
+});
+
+test("an id that the server would not take is the caller's mistake", () => {
+  const world = new World();
+  world.connect();
+  for (const id of ["", "a:b", "a b", "ü", "x".repeat(65)]) {
+    assert.throws(() => world.client.broadcast(1, { id }), TypeError);
+  }
 });
 
 test("the user goes into the query whatever is in the name, and version 1 is offered", () => {
@@ -52,8 +78,13 @@ test("each message of the server has its event, and message tells all of them as
     { type: "broadcast", id: "1", from: "bob", timestamp: 1, data: "a" },
     { type: "user", id: "2", from: "bob", timestamp: 1, data: { b: 1 } },
     { type: "room", id: "3", from: "", timestamp: 1, room_id: "news", data: null },
+    { type: "ack", id: "4", cursor: "1.a:0:1", duplicate: false },
     { type: "joined", room_id: "news", members: 1 },
     { type: "left", room_id: "news", members: 0 },
+    { type: "presence", room_id: "news", event: "join", user_id: "bob" },
+    { type: "position", cursor: "1.a:0:9" },
+    { type: "gap", dropped: 3, cursor: "1.a:0:10" },
+    { type: "reset", reason: "node_behind", cursor: "1.a:0:11" },
     { type: "error", code: "too_large", error: "Too large." },
   ];
   for (const message of said) world.server.newest.say(message);
@@ -92,16 +123,16 @@ test("an error before the close tells why the client stays away", () => {
   assert.deepEqual(world.client.state, { name: "closed", code: 4001, reason: "not authenticated" });
 });
 
-test("writing while there is no connection says so", () => {
+test("asking for a sign of life while there is no connection says that it wasn't sent", () => {
   const world = new World();
   world.server.mood = "silence";
   world.connect();
-  assert.equal(world.client.broadcast("x"), false);
+  assert.equal(world.client.ping(), false);
   world.server.mood = "accept";
   world.server.answer();
-  assert.equal(world.client.broadcast("x"), true);
+  assert.equal(world.client.ping(), true);
   world.cut();
-  assert.equal(world.client.room("news", "x"), false);
+  assert.equal(world.client.ping(), false);
 });
 
 test("data that JSON can't say is the caller's mistake", () => {
@@ -142,9 +173,13 @@ test("a listener can be taken off", () => {
   const world = new World();
   const client = world.connect();
   const seen = [];
-  const off = client.on("broadcast", (message) => seen.push(message.data));
+  const hear = (message) => seen.push(message.data);
+  const off = client.on("broadcast", (message) => hear(message));
+  client.on("broadcast", hear);
   world.server.newest.say({ type: "broadcast", from: "", data: 1 });
   off();
   world.server.newest.say({ type: "broadcast", from: "", data: 2 });
-  assert.deepEqual(seen, [1]);
+  client.off("broadcast", hear);
+  world.server.newest.say({ type: "broadcast", from: "", data: 3 });
+  assert.deepEqual(seen, [1, 1, 2]);
 });

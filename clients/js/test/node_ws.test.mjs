@@ -15,7 +15,11 @@ test("a Node program connects with the ws package, writes, is cut and comes back
   await once(server, "listening");
   server.on("connection", (socket) => {
     socket.send('{"type":"connected","session_id":"s","user_id":"ann","timestamp":1}');
-    socket.on("message", (text) => socket.send(String(text)));
+    socket.on("message", (text) => {
+      const { id } = JSON.parse(text);
+      socket.send(String(text));
+      socket.send(JSON.stringify({ type: "ack", id, cursor: "1.a:0:1", duplicate: false }));
+    });
   });
   const url = `ws://127.0.0.1:${server.address().port}/ws`;
   const hub = connect(url, { userId: "ann", WebSocket, random: () => 0 });
@@ -25,12 +29,13 @@ test("a Node program connects with the ws package, writes, is cut and comes back
   });
   await heard(hub, "connected");
   const echoed = heard(hub, "broadcast");
-  assert.equal(hub.broadcast({ n: 1 }), true);
+  const receipt = await hub.broadcast({ n: 1 }, { id: "m1" });
+  assert.deepEqual(receipt, { id: "m1", cursor: "1.a:0:1", duplicate: false });
   assert.deepEqual((await echoed).data, { n: 1 });
   const back = heard(hub, "connected");
   for (const socket of server.clients) socket.terminate();
   await back;
-  assert.equal(hub.broadcast("again"), true);
+  assert.equal((await hub.broadcast("again", { id: "m2" })).id, "m2");
 });
 
 test("a port on which nobody listens is an attempt that failed, not an end of the process", async (t) => {

@@ -113,11 +113,24 @@ test("a draining node serves until the delay is over, then the client moves at o
   world.connect();
   world.server.newest.say({ type: "reconnect", reason: "draining", delay_ms: 4000 });
   world.advance(3999);
-  assert.equal(world.client.broadcast("still here"), true);
+  assert.equal(world.client.ping(), true);
   world.advance(1);
   assert.equal(world.server.connections[0].closedWith, 1000);
   assert.equal(world.tries, 2);
   assert.equal(world.state, "connected");
+});
+
+test("a node that sends everybody away again at once is not asked without a pause", () => {
+  const world = new World();
+  world.connect();
+  world.cut(1012);
+  world.advance(0);
+  assert.equal(world.state, "connected");
+  world.cut(1012);
+  assert.equal(world.client.state.delayMs, 1000);
+  world.advance(1000);
+  world.cut(1012);
+  assert.equal(world.client.state.delayMs, 0);
 });
 
 test("a wild delay neither keeps the client on a dying node nor breaks it", () => {

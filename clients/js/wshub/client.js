@@ -365,11 +365,9 @@ export class Client {
 
   /** @param {any} message */
   #joined(message) {
-    const { isTold, isLost } = this.#rooms.joined(message);
     // A client that resumes later may be given these again, as messages of the room.
     for (const old of Array.isArray(message.history) ? message.history : []) this.#repeats.isNew(old);
-    if (isLost) this.#listeners.tell("lost", { reason: "not_resumed", room: message.room_id });
-    return isTold;
+    return this.#rooms.joined(message);
   }
 
   /** @param {messages.Refusal} message */
@@ -394,6 +392,9 @@ export class Client {
   /** @param {messages.Message} message */
   #tellLoss(message) {
     if (message.type === "connected") this.#tellHowItCameBack(/** @type {any} */ (message));
+    if (message.type === "joined" && message.resumed === false) {
+      this.#lose({ reason: "not_resumed", room: message.room_id });
+    }
     if (message.type === "gap") {
       const { room_id, dropped } = message;
       this.#lose({ reason: "gap", count: dropped, ...(room_id === undefined ? {} : { room: room_id }) });
@@ -434,8 +435,8 @@ export class Client {
     this.#tryRoomsAgain = null;
     this.#receipts.begin();
     this.#rooms.cut();
-    this.#outbox.cut();
     if (code === TOO_BIG) this.#outbox.tooLarge();
+    this.#outbox.cut();
   }
 
   /** @param {State} state */

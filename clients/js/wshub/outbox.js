@@ -81,7 +81,7 @@ export class Outbox {
     const refusal = before
       ? new HubError("id_reused", "another message with this id waits for its answer", { id })
       : this.#refusal(bytes, id);
-    if (refusal) this.#tell(entry, refusal);
+    if (refusal) this.#reject(entry, refusal);
     else this.#take(entry);
     return entry.answer.promise;
   }
@@ -203,16 +203,17 @@ export class Outbox {
    */
   #fail(entry, code, why) {
     this.#remove(entry.id);
-    this.#tell(entry, new HubError(code, why, { id: entry.id }));
+    this.#reject(entry, new HubError(code, why, { id: entry.id }));
   }
 
   /**
    * @param {Entry} entry
    * @param {HubError} error
    */
-  #tell(entry, error) {
+  #reject(entry, error) {
     entry.answer.reject(error);
-    this.#refused(error);
+    // That a typing indicator came to nothing is no news.
+    if (entry.isKept) this.#refused(error);
   }
 
   /** @param {string} id */

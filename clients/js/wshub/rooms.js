@@ -18,7 +18,8 @@ import { Promised } from "./promised.js";
  * @typedef {object} Question one join or leave on its way
  * @property {"join" | "leave"} type
  * @property {boolean} [isAskedAgain] another join follows, whose answer says more
- * @property {string} [after]
+ * @property {string} [after] the place from which the room catches up by itself
+ * @property {string} [from] the place up to which the room was heard, however it catches up
  * @property {Promised<any>[]} askers
  *
  * @typedef {object} Room
@@ -88,18 +89,11 @@ export class Rooms {
    */
   welcome({ queried, resumed, after }) {
     const inQuery = new Set(queried);
-    for (const room of [...this.#rooms.values()]) {
-      const { history = 0, presence } = room.wish;
-      const own = room.behind?.toString() ?? after;
-      if (!inQuery.has(room.id)) {
-        if (room.isWanted) this.#ask(room, room.isMember && resumed ? own : "");
-        continue;
-      }
-      const isAskedAgain = room.isWanted && Boolean(presence || (history > 0 && !resumed));
-      room.asked.push({ type: "join", isAskedAgain, askers: isAskedAgain ? [] : room.waiting.splice(0) });
-      if (!room.isWanted) this.#askToLeave(room, []);
-      // What was missed comes by itself; a history would bring it twice.
-      else if (isAskedAgain) this.#ask(room, "", resumed ? { ...room.wish, history: 0 } : room.wish);
+    const from = resumed ? after : "";
+    for (const id of queried) this.#askedByQuery(this.#rooms.get(id) ?? newRoom(id), from);
+    for (const room of this.#rooms.values()) {
+      if (!room.isWanted || inQuery.has(room.id)) continue;
+      this.#ask(room, room.isMember && resumed ? (room.behind?.toString() ?? after) : "");
     }
   }
 
@@ -164,20 +158,19 @@ export class Rooms {
    * The answer to a join.
    *
    * @param {messages.Membership} message
-   * @returns {{ isTold: boolean, isLost: boolean }} whether the program is told of it, and whether
-   *   messages of the room may be missing
+   * @returns {boolean} whether the program is told of it
    */
   joined(message) {
     const room = this.#rooms.get(message.room_id);
     const question = room?.asked[0]?.type === "join" ? room.asked.shift() : undefined;
-    if (!room || !question) return { isTold: true, isLost: false };
+    if (!room || !question) return true;
     for (const asker of question.askers) asker.resolve(message);
     if (room.isWanted) {
       if (question.after) this.#catchUp(room, question.after, message);
       else if (!room.isMember) room.since = new Place(message.cursor);
       room.isMember = true;
     }
-    return { isTold: !question.isAskedAgain, isLost: Boolean(question.after) && message.resumed === false };
+    return !question.isAskedAgain;
   }
 
   /** @param {messages.Membership} message */
@@ -203,6 +196,7 @@ export class Rooms {
     if (isTriedLater) {
       room.waiting.push(...question.askers);
       room.isTriedLater = true;
+      if (room.isMember && question.from) this.#fallBehind(room, question.from);
       return true;
     }
     for (const asker of question.askers) asker.reject(new HubError(code, error, about));
@@ -252,8 +246,16 @@ export class Rooms {
    */
   #catchUp(room, after, { resumed, cursor }) {
     if (resumed === false) return this.#settle(room);
-    room.behind ??= new Place(after);
+    this.#fallBehind(room, after);
     room.until = new Place(cursor);
+  }
+
+  /**
+   * @param {Room} room
+   * @param {string} after
+   */
+  #fallBehind(room, after) {
+    room.behind ??= new Place(after);
     this.#behind.add(room);
   }
 
@@ -275,19 +277,33 @@ export class Rooms {
   }
 
   /**
+   * A room was asked for by the query, which can say neither `presence` nor `history`.
+   *
+   * @param {Room} room
+   * @param {string} from where it goes on; "" where it doesn't
+   */
+  #askedByQuery(room, from) {
+    this.#rooms.set(room.id, room);
+    const { history = 0, presence } = room.wish;
+    // What was missed comes by itself; a history would bring it twice.
+    const goesOn = room.isMember && from !== "";
+    const isAskedAgain = room.isWanted && Boolean(presence || (history > 0 && !goesOn));
+    room.asked.push({ type: "join", isAskedAgain, from, askers: isAskedAgain ? [] : room.waiting.splice(0) });
+    if (!room.isWanted) this.#askToLeave(room, []);
+    else if (isAskedAgain) this.#ask(room, "", goesOn ? { ...room.wish, history: 0 } : room.wish);
+  }
+
+  /**
    * @param {Room} room
    * @param {string} after
    * @param {Wish} [wish]
    */
   #ask(room, after, wish = room.wish) {
     // A room that goes on from a place keeps it from now on: the connection may end before `joined`.
-    if (after && !room.behind) {
-      room.behind = new Place(after);
-      this.#behind.add(room);
-    }
+    if (after) this.#fallBehind(room, after);
     const asks = after ? { ...wish, history: 0, after } : wish;
     if (!this.#send(messages.join(room.id, asks))) return;
-    room.asked.push({ type: "join", after, askers: room.waiting.splice(0) });
+    room.asked.push({ type: "join", after, from: after, askers: room.waiting.splice(0) });
   }
 
   /**
