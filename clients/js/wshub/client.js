@@ -263,13 +263,15 @@ export class Client {
   }
 
   #destination() {
-    const token = typeof this.#token === "function" ? this.#token() : this.#token;
-    return token instanceof Object ? Promise.resolve(token).then((text) => this.#lead(text)) : this.#lead(token);
+    if (typeof this.#token !== "function") return this.#lead(addresses.protocols(this.#token));
+    // A function that finds no token hasn't said that none is needed.
+    const lead = (/** @type {string} */ token) => this.#lead(addresses.protocols(token ?? ""));
+    const token = this.#token();
+    return typeof token === "string" ? lead(token) : Promise.resolve(token).then(lead);
   }
 
-  /** @param {string | undefined} token */
-  #lead(token) {
-    const protocols = addresses.protocols(token);
+  /** @param {string[]} protocols */
+  #lead(protocols) {
     const after = this.#place.toString();
     if (!this.#place.isKnown) {
       this.#handedIn = { rooms: [], after };

@@ -145,15 +145,20 @@ export class Link {
     const open = (/** @type {Destination} */ to) => {
       if (dial === this.#dials) this.#open(to);
     };
-    try {
-      const destination = this.#owner.destination();
-      if ("url" in destination) open(destination);
-      else destination.then(open, fail);
-    } catch (error) {
-      return fail(error);
-    }
+    const destination = this.#destination();
+    if ("url" in destination) open(destination);
+    else destination.then(open, fail);
     // Told last, since a listener may close the client.
     if (dial === this.#dials && this.#state.name === "connecting") this.#become(this.#state);
+  }
+
+  /** A failure comes later at any rate: who has just made a client isn't listening yet. */
+  #destination() {
+    try {
+      return this.#owner.destination();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** @param {Destination} to */
