@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { startNode } from "./node.mjs";
+import { queued, startNode } from "./node.mjs";
 import { Person } from "./person.mjs";
 
 const WORDS = "a word and a word and ".repeat(50);
@@ -13,16 +13,6 @@ async function publish(hub, messages) {
   const answer = await fetch(`${hub.address}/publish`, { method: "POST", headers, body: JSON.stringify(messages) });
   assert.equal(answer.status, 200);
   return answer.json();
-}
-
-async function ledger(hub) {
-  return (await (await fetch(`${hub.address}/stats`)).json()).ledger;
-}
-
-/** Asks again and again until so many messages wait in queues. */
-async function queued(hub, number) {
-  const deadline = AbortSignal.timeout(10_000);
-  while ((await ledger(hub)).queued !== number) deadline.throwIfAborted();
 }
 
 for (const [name, options] of [
