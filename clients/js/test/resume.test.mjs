@@ -111,6 +111,7 @@ test("a message from the queue that is older, or of another life of the log, lea
   assert.equal(placeAfter(said(12), said(3, { type: "user" })), "1.a:0:12");
   assert.equal(placeAfter(said(0, { type: "user", cursor: "0.9:0:500" })), "1.a:0:10");
   assert.equal(placeAfter(said(0, { type: "user", cursor: "2.b:0:500" })), "1.a:0:10");
+  assert.equal(placeAfter(said(0, { type: "user", cursor: "2.b:7:500" })), "1.a:0:10");
 });
 
 test("an old life of the log doesn't come back once a new one was named", () => {
@@ -154,11 +155,10 @@ test("what is no cursor moves nothing and breaks nothing", () => {
 test("a message that comes twice is told once, known by its cursor or by who sent it under which id", () => {
   const world = at10();
   const { newest } = world.server;
-  for (const message of [said(11), said(11), said(12, { id: "m11" }), said(13, { id: "m11", from: "eve" })]) {
-    newest.say(message);
-  }
+  const repeats = [said(11), said(11, { id: "other" }), said(12, { id: "m11" })];
+  for (const message of [said(11), ...repeats, said(13, { id: "m11", from: "eve" })]) newest.say(message);
   assert.deepEqual(world.heard("broadcast").map(({ data }) => data), [11, 13]);
-  assert.equal(world.heard("message").filter(({ type }) => type === "broadcast").length, 4);
+  assert.equal(world.heard("message").filter(({ type }) => type === "broadcast").length, 5);
 });
 
 test("a message that the queue gives again on the next connection is told once", () => {

@@ -208,7 +208,10 @@ test("a room of the query that is let in later catches up from where it was hear
   world.server.newest.say({ type: "error", code: "unavailable", error: "Later.", room_id: "news" });
   world.server.newest.say({ type: "broadcast", id: "x", from: "", cursor: "1.a:0:50", data: 1 });
   world.advance(2000);
-  assert.deepEqual(world.server.newest.heard, [{ type: "join", room_id: "news", after: "1.a:0:10" }]);
+  const join = { type: "join", room_id: "news", after: "1.a:0:10" };
+  assert.deepEqual(world.server.newest.heard, [join]);
+  const { query, heard } = comeBack(world);
+  assert.deepEqual([query.get("after"), query.get("rooms"), heard], ["1.a:0:50", null, [join]]);
 });
 
 test("no timer is left by a room that is to be asked for again", () => {

@@ -343,7 +343,7 @@ export class Client {
         this.#rooms.left(/** @type {any} */ (message));
         return true;
       case "joined":
-        return this.#joined(message);
+        return this.#rooms.joined(/** @type {any} */ (message));
       default:
         return true;
     }
@@ -363,13 +363,6 @@ export class Client {
       return false;
     }
     return message.type !== "room" || !this.#rooms.isOld(message);
-  }
-
-  /** @param {any} message */
-  #joined(message) {
-    // A client that resumes later may be given these again, as messages of the room.
-    for (const old of Array.isArray(message.history) ? message.history : []) this.#repeats.isNew(old);
-    return this.#rooms.joined(message);
   }
 
   /** @param {messages.Refusal} message */
