@@ -55,7 +55,7 @@ pub fn arrows_point_one_way(file: &SourceFile) -> Vec<Finding> {
         }
         if RUNTIMES.contains(&dependency.as_str()) && !WITH_RUNTIME.contains(&name) {
             let says = format!(
-                "{name} may not depend on {dependency}: only the server has sockets and threads"
+                "{name} may not depend on {dependency}: only the server and the client have sockets and threads"
             );
             found.push(file.finding(line_of(file, &dependency), says));
         }
@@ -137,6 +137,10 @@ mod tests {
             found("wshub-hub", "[dependencies]\nmio.workspace = true").len(),
             1
         );
+        assert_eq!(
+            found("wshub-client", "[dependencies]\nwshub-hub.workspace = true").len(),
+            1
+        );
         assert_eq!(found("wshub-plugins", "").len(), 1);
     }
 
@@ -154,6 +158,17 @@ mod tests {
                 "wshub-hub",
                 "[dev-dependencies]\nwshub-engine.workspace = true"
             ),
+            []
+        );
+        assert_eq!(
+            found(
+                "wshub-client",
+                "[dependencies]\nwshub-protocol.workspace = true\ntokio.workspace = true"
+            ),
+            []
+        );
+        assert_eq!(
+            found("wshub", "[dependencies]\nwshub-client.workspace = true"),
             []
         );
         assert_eq!(

@@ -3,7 +3,7 @@
 use crate::rust::RustFile;
 use crate::{Finding, SourceFile};
 
-/// The crates that talk to the outside. The client joins them when it comes.
+/// The crates that talk to the outside.
 const OUTSIDE: [&str; 2] = ["crates/server/", "crates/client/"];
 
 /// What only they may mention, and what to do instead.
