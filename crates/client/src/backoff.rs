@@ -10,7 +10,7 @@ use crate::limits::{FIRST_CEILING, LAST_CEILING};
 /// The wait before the next attempt, when `failed` have failed since it last went well. What the other side asks for,
 /// `at_least`, comes before the jitter, so that those who were sent away together don't return together.
 #[must_use]
-pub(crate) fn wait(rng: &mut fastrand::Rng, failed: u32, at_least: Duration) -> Duration {
+pub fn wait(rng: &mut fastrand::Rng, failed: u32, at_least: Duration) -> Duration {
     let doubled = FIRST_CEILING.saturating_mul(2_u32.saturating_pow(failed));
     at_least + doubled.min(LAST_CEILING).mul_f64(rng.f64())
 }

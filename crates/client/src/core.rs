@@ -39,8 +39,8 @@ pub(crate) type Now = Duration;
 pub(crate) enum Action {
     /// Connect anew, by this path below the hub's address and with this token.
     Dial { path: String, token: Option<String> },
-    /// Close the connection, or give up the dial, without waiting for the other side.
-    HangUp,
+    /// Close the connection, or give up the dial, without waiting for the other side. These texts go out before.
+    HangUp { last: Vec<String> },
     /// A publish was answered, or given up.
     Settle(Ticket, Result<Receipt, Unpublished>),
 }
@@ -194,7 +194,12 @@ impl Core {
         if self.is_over() {
             return;
         }
-        self.actions.push_back(Action::HangUp);
+        // A receipt that stays behind would bring its message a second time.
+        let receipts =
+            std::iter::from_fn(|| self.receipts.next_due()).map(|cursor| say::ack(&cursor));
+        let connected = self.state.is_connected();
+        let last = receipts.filter(|_| connected).collect();
+        self.actions.push_back(Action::HangUp { last });
         let reason = "closed by this client".to_owned();
         self.end(End {
             code: Some(1000),

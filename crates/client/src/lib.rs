@@ -53,7 +53,7 @@
 //! and an application that takes no events stops the reading, by which the hub sees that it is slow.
 
 mod address;
-mod backoff;
+pub mod backoff;
 mod client;
 mod core;
 mod event;

@@ -5,8 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
@@ -48,14 +49,24 @@ impl Link {
         }));
     }
 
-    /// Closes the connection; the close frame goes out by itself, if it can.
-    pub(crate) fn hang_up(&mut self) {
-        if let Self::Open(mut socket) = std::mem::take(self) {
-            tokio::spawn(async move {
-                // Whether the other side hears it changes nothing.
-                let _ = timeout(FAREWELL, socket.close(None)).await;
-            });
-        }
+    /// Closes the connection, these texts first. That goes on by itself, for no longer than [`FAREWELL`].
+    pub(crate) fn hang_up(&mut self, last: Vec<String>) -> Option<JoinHandle<()>> {
+        let Self::Open(mut socket) = std::mem::take(self) else {
+            return None;
+        };
+        let farewell = async move {
+            for text in last {
+                socket.feed(Message::text(text)).await?;
+            }
+            socket.close(None).await?;
+            // The other side answers the close frame; to be gone before would cut off what it hasn't read yet.
+            while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+            Ok::<_, Error>(())
+        };
+        Some(tokio::spawn(async move {
+            // Whether the other side hears it changes nothing.
+            let _ = timeout(FAREWELL, farewell).await;
+        }))
     }
 
     /// Sends what `next` has for as long as the socket takes more, and waits for what the other side does. Never

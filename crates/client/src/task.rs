@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use wshub_protocol::client_message::Publish;
 use wshub_protocol::{Cursor, RoomId};
@@ -37,6 +38,8 @@ pub(crate) struct Task {
     /// None once nobody listens any more.
     events: Option<mpsc::Sender<Told>>,
     publishers: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    /// The last connection, while it is being closed.
+    farewell: Option<JoinHandle<()>>,
 }
 
 impl Task {
@@ -54,6 +57,7 @@ impl Task {
             commands: Some(commands),
             events: Some(events),
             publishers: HashMap::new(),
+            farewell: None,
         }
     }
 
@@ -69,9 +73,13 @@ impl Task {
             }
             let waits = self.core.has_event();
             if self.core.is_over() && !waits {
-                return;
+                break;
             }
             self.turn(waits).await;
+        }
+        // A process that ends with the last event has then said its farewell.
+        if let Some(farewell) = self.farewell {
+            _ = farewell.await;
         }
     }
 
@@ -125,7 +133,7 @@ impl Task {
                 Action::Dial { path, token } => {
                     self.link.dial(&self.address, &path, token.as_deref())
                 }
-                Action::HangUp => self.link.hang_up(),
+                Action::HangUp { last } => self.farewell = self.link.hang_up(last),
                 Action::Settle(ticket, outcome) => {
                     if let Some(publisher) = self.publishers.remove(&ticket) {
                         // A publisher that went away doesn't want to know.

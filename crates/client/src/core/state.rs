@@ -162,7 +162,7 @@ impl Core {
     }
 
     fn move_to_another_node(&mut self, now: Now) {
-        self.actions.push_back(Action::HangUp);
+        self.actions.push_back(Action::HangUp { last: Vec::new() });
         self.cut();
         let code = CloseCode::Draining;
         let reason = code.name().to_owned();
@@ -177,7 +177,7 @@ impl Core {
     }
 
     fn give_up(&mut self, now: Now, why: &str) {
-        self.actions.push_back(Action::HangUp);
+        self.actions.push_back(Action::HangUp { last: Vec::new() });
         self.lost(now, End::cut(why));
     }
 

@@ -289,7 +289,7 @@ fn a_client_is_served_until_the_drain_is_over_and_comes_back_at_once() {
     ann.is_given("broadcast", "m", "1.a:0:6");
     assert_eq!(ann.told(), ["m"]);
     assert_eq!(ann.waits(), Duration::from_millis(2500));
-    assert_eq!(ann.actions(), [Action::HangUp]);
+    assert_eq!(ann.actions(), [Action::HangUp { last: vec![] }]);
     ann.events();
     assert_eq!(ann.waits(), Duration::ZERO);
     assert!(ann.dialed().contains("after=1.a:0:6"));
@@ -307,7 +307,7 @@ fn a_server_that_says_nothing_is_asked_and_then_given_up() {
     ann.core.alive(ann.now);
     assert_eq!(ann.waits(), SILENCE);
     assert_eq!(ann.waits(), ANSWER_WITHIN);
-    assert_eq!(ann.actions(), [Action::HangUp]);
+    assert_eq!(ann.actions(), [Action::HangUp { last: vec![] }]);
     assert!(matches!(ann.events()[..], [Event::Disconnected { .. }]));
 }
 
@@ -327,7 +327,7 @@ fn a_dial_that_gets_no_answer_is_given_up() {
     let mut ann = Story::ann();
     ann.dialed();
     assert_eq!(ann.waits(), CONNECT_WITHIN);
-    assert_eq!(ann.actions(), [Action::HangUp]);
+    assert_eq!(ann.actions(), [Action::HangUp { last: vec![] }]);
     ann.events();
     ann.waits();
     ann.dialed();
@@ -428,6 +428,17 @@ fn receipts_are_said_on_a_connection_that_was_given_the_message() {
 }
 
 #[test]
+fn receipts_go_out_before_a_client_leaves() {
+    let mut ann = Story::of(Options::user("ann").unwrap().acknowledging());
+    ann.connects("1.a:0:5", false);
+    ann.is_given("user", "m1", "1.a:0:6");
+    ann.core.acknowledge(Cursor::parse("1.a:0:6").unwrap());
+    ann.core.close();
+    let last = vec![r#"{"type":"ack","cursor":"1.a:0:6"}"#.to_owned()];
+    assert_eq!(ann.actions(), [Action::HangUp { last }]);
+}
+
+#[test]
 fn history_holds_nothing_that_was_told_before() {
     let mut ann = Story::ann();
     ann.connects("1.a:0:5", false);
@@ -489,7 +500,7 @@ fn a_closed_client_answers_all_that_waits_and_does_nothing_more() {
     assert_eq!(
         ann.actions(),
         [
-            Action::HangUp,
+            Action::HangUp { last: vec![] },
             Action::Settle(ticket, Err(Unpublished::NotSent))
         ]
     );
