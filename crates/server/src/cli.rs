@@ -3,6 +3,9 @@
 //! [`parse`] is for `main`: it answers with a command that is ready to run, or ends the process
 //! with one line on stderr. [`read`] is the same without the process, for tests.
 
+mod publish;
+mod tail;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,6 +19,10 @@ use crate::config::{
     Sources,
 };
 use crate::logs::{FilterError, LogFilter};
+pub use publish::{Form, PublishConfig};
+use publish::{PUBLISH_HELP, PublishArgs};
+pub use tail::TailConfig;
+use tail::{TAIL_HELP, TailArgs};
 
 /// The status of a process whose configuration or command line was refused.
 const REFUSED: i32 = 2;
@@ -23,6 +30,9 @@ const REFUSED: i32 = 2;
 /// Where `wshub echo` listens unless told otherwise: the port that conformance suites try by
 /// default.
 const ECHO_ADDRESS: &str = "127.0.0.1:9001";
+
+/// Where `wshub tail` and `wshub publish` look for a hub: a node's own default.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// What the process was asked to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +52,10 @@ pub enum Command {
     Check(String),
     /// Run the echo for conformance suites.
     Echo(EchoConfig),
+    /// Print what is said.
+    Tail(TailConfig),
+    /// Say something.
+    Publish(PublishConfig),
 }
 
 /// What `wshub echo` runs with: a node's configuration whose limits leave room for what conformance
@@ -79,6 +93,8 @@ pub fn read(
         Subcommands::Serve(node) => Command::Serve(node.resolve(environment, directory)?.config),
         Subcommands::Check(node) => Command::Check(node.resolve(environment, directory)?.to_toml()),
         Subcommands::Echo(echo) => Command::Echo(echo.configuration()?),
+        Subcommands::Tail(tail) => Command::Tail(tail.configuration()?),
+        Subcommands::Publish(publish) => Command::Publish(publish.configuration()?),
     };
     Ok(Invocation { command, log })
 }
@@ -92,6 +108,8 @@ pub enum Refusal {
     Log(&'static str, FilterError),
     /// Where `wshub echo` was told to listen.
     Echo(String),
+    /// An argument of `wshub tail` or `wshub publish`.
+    Argument(String),
 }
 
 impl std::error::Error for Refusal {}
@@ -101,7 +119,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Log(source, error) => write!(f, "{source} {error}"),
-            Self::Echo(sentence) => f.write_str(sentence),
+            Self::Echo(sentence) | Self::Argument(sentence) => f.write_str(sentence),
         }
     }
 }
@@ -141,6 +159,12 @@ enum Subcommands {
     /// Exits with 0 when a node would start with it, with 2 and one line on stderr otherwise.
     #[command(after_help = LAYERS)]
     Check(NodeArgs),
+    /// Connect to a hub and print the messages of a user and of rooms
+    #[command(after_help = TAIL_HELP)]
+    Tail(TailArgs),
+    /// Publish one message, or one for each line of stdin
+    #[command(after_help = PUBLISH_HELP)]
+    Publish(PublishArgs),
     /// Answer each WebSocket message with itself, for conformance suites such as Autobahn
     ///
     /// The front, frames, deflate and outboxes are a node's, the limits are lifted. It reads no
@@ -153,6 +177,7 @@ impl Subcommands {
         match self {
             Self::Serve(node) | Self::Check(node) => node.log.as_deref(),
             Self::Echo(echo) => echo.log.as_deref(),
+            Self::Tail(_) | Self::Publish(_) => None,
         }
     }
 }

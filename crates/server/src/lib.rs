@@ -115,8 +115,12 @@ pub mod origin;
 #[doc(hidden)]
 pub mod page;
 #[doc(hidden)]
+pub mod publish;
+#[doc(hidden)]
 pub mod run;
 #[doc(hidden)]
 pub mod running;
+#[doc(hidden)]
+pub mod tail;
 #[doc(hidden)]
 pub mod watch;

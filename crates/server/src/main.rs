@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use wshub::cli::{self, Command, Invocation};
 use wshub::drain::Farewell;
-use wshub::{descriptors, logs, run};
+use wshub::{descriptors, logs, publish, run, tail};
 use wshub_hub::Mode;
 
 fn main() -> ExitCode {
@@ -16,6 +16,8 @@ fn main() -> ExitCode {
             print!("{text}");
             return ExitCode::SUCCESS;
         }
+        Command::Tail(tail) => return tail::run(&tail),
+        Command::Publish(publish) => return publish::run(publish),
         Command::Serve(config) => run::until_told(config, Mode::Hub, descriptors::raise()),
         Command::Echo(echo) => run::until_told(echo.config, Mode::Echo, descriptors::raise()),
     };

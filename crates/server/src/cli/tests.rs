@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::CommandFactory;
+use wshub_protocol::UserId;
+use wshub_protocol::client_message::Target;
 
 use super::*;
 
@@ -151,4 +153,100 @@ fn the_help_of_each_command_names_its_flags() {
     }
     assert!(help(&["check"]).contains("where it came from"));
     assert!(help(&["echo"]).contains("127.0.0.1:9001"));
+    for flag in [
+        "--user",
+        "--room",
+        "--history",
+        "--after",
+        "--raw",
+        "--peek",
+        "--count",
+        DEFAULT_URL,
+    ] {
+        assert!(help(&["tail"]).contains(flag), "{flag}");
+    }
+    for flag in [
+        "--room",
+        "--user",
+        "--broadcast",
+        "--text",
+        "--key",
+        "--user-id",
+        "--progress",
+        DEFAULT_URL,
+    ] {
+        assert!(help(&["publish"]).contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn a_tail_is_of_a_user_or_of_one_of_its_own() {
+    let tail = |arguments: &[&str]| match typed(arguments).unwrap().command {
+        Command::Tail(tail) => tail,
+        other => panic!("{other:?}"),
+    };
+    let ann = tail(&[
+        "tail", "hub:80", "--user", "ann", "--room", "a", "--room", "b,c", "--raw",
+    ]);
+    assert_eq!(
+        (ann.url.as_str(), ann.user.as_str(), ann.raw),
+        ("hub:80", "ann", true)
+    );
+    assert_eq!(ann.rooms, ["a", "b,c"]);
+    let one = tail(&["tail"]);
+    assert_eq!(one.url, DEFAULT_URL);
+    assert_ne!(one.user, tail(&["tail"]).user);
+}
+
+#[test]
+fn a_tail_of_nothing_is_refused() {
+    for (arguments, named) in [
+        (&["tail", "https://hub"][..], "TLS"),
+        (&["tail", "--user", ""], "--user"),
+        (&["tail", "--room", "a\nb"], "--room"),
+        (&["tail", "--after", "yesterday"], "--after"),
+        (&["tail", "--room", "a", "--history", "101"], "--room"),
+    ] {
+        let told = refused(arguments);
+        assert!(told.contains(named), "{told}");
+    }
+}
+
+#[test]
+fn a_publish_says_for_whom_it_is_or_its_lines_do() {
+    let publish =
+        |arguments: &[&str]| match typed(&[&["publish"], arguments].concat()).unwrap().command {
+            Command::Publish(publish) => publish,
+            other => panic!("{other:?}"),
+        };
+    let users = publish(&["--user", "a", "--user", "b", "--user", "a", "1"]);
+    let Some(Target::Users(named)) = users.form.target else {
+        panic!("it is for users")
+    };
+    assert_eq!(
+        named.iter().map(UserId::as_str).collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    assert_eq!(users.data.as_deref(), Some("1"));
+    let lines = publish(&[]);
+    assert_eq!((lines.data, lines.form.target), (None, None));
+}
+
+#[test]
+fn a_publish_for_nobody_or_by_nobody_is_refused() {
+    let many: Vec<String> = (0..101).map(|number| format!("--user=u{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (arguments, named) in [
+        (&["1"][..], "--room, --user or --broadcast"),
+        (&["--text"], "--room, --user or --broadcast"),
+        (&["--room", "", "1"], "--room"),
+        (&["--user", "a\tb", "1"], "--user"),
+        (&["--broadcast", "--user-id", "", "1"], "--user-id"),
+        (&["--broadcast", "--url", "wss://hub", "1"], "TLS"),
+        (&["--broadcast", "--key", "a b", "1"], "--key"),
+        (&many[..], "101 users"),
+    ] {
+        let told = refused(&[&["publish"], arguments].concat());
+        assert!(told.contains(named), "{told}");
+    }
 }
