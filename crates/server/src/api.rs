@@ -1,6 +1,7 @@
 //! The HTTP API: publishing, and what operators and orchestrators ask.
 
 mod directory;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use wshub_hub::message::{Kind, OUTCOME_UNKNOWN};
 use wshub_hub::{Mode, Outcome, Publication, Refused};
 use wshub_protocol::client_message::{self, Body, Publish};
+use wshub_protocol::percent::path_decoded;
 use wshub_protocol::{ErrorCode, server_message};
 
 use crate::front::{Answer, JSON, Method, Request};
@@ -17,10 +19,13 @@ use crate::ledger::Ledger;
 use crate::metrics;
 use crate::node::{Node, STRANGE_ORIGIN};
 use crate::page;
+use routes::Place;
 
 /// How long a publisher waits for the log.
 const LOG_ANSWER: Duration = Duration::from_secs(2);
 const READ_ONLY: &str = "GET, HEAD";
+/// What this API is, for programs.
+const DOCUMENT: &[u8] = include_bytes!("../../../docs/openapi.json");
 
 /// Answers one request.
 pub async fn answer(node: &Node, request: Request) -> Answer {
@@ -30,30 +35,34 @@ pub async fn answer(node: &Node, request: Request) -> Answer {
             "an echo server answers WebSocket messages only",
         );
     }
-    if let Some(answer) = directory::answer(node, &request).await {
-        return answer;
+    let Some((route, segment)) = routes::find(&request.path) else {
+        return file(&request);
+    };
+    if request.method != route.takes {
+        return Answer::method_not_allowed(route.allows());
     }
-    match (request.method, request.path.as_str()) {
-        (Method::Post, "/publish") => publish(node, request).await,
-        (_, "/publish") => Answer::method_not_allowed("POST"),
-        (method, path) => match (read(node, path), method) {
-            (None, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
-            (Some(answer), Method::Get) => answer,
-            (Some(_), _) => Answer::method_not_allowed(READ_ONLY),
-        },
+    let id = path_decoded(segment);
+    match route.place {
+        Place::Health => health(node),
+        Place::Live => Answer::json(200, br#"{"status":"live"}"#.as_slice()),
+        Place::Ready => ready(node),
+        Place::Stats => stats(node),
+        Place::Metrics => metrics::answer(node),
+        Place::Document => Answer::json(200, DOCUMENT),
+        // With an upgrade the front takes it; without, this says what is missing.
+        Place::Socket => upgrade_required(),
+        Place::Publish => publish(node, request).await,
+        Place::User => directory::user(node, &request, id).await,
+        Place::UserConnections => directory::disconnect(node, &request, id),
+        Place::Room => directory::room(node, &request, id),
     }
 }
 
-fn read(node: &Node, path: &str) -> Option<Answer> {
-    match path {
-        "/health" => Some(health(node)),
-        "/live" => Some(Answer::json(200, br#"{"status":"live"}"#.as_slice())),
-        "/ready" => Some(ready(node)),
-        "/stats" => Some(stats(node)),
-        "/metrics" => Some(metrics::answer(node)),
-        // With an upgrade the front takes it; without, this says what is missing.
-        "/ws" => Some(upgrade_required()),
-        _ => page::at(path),
+fn file(request: &Request) -> Answer {
+    match (page::at(&request.path), request.method) {
+        (None, _) => Answer::error(ErrorCode::NotFound, "there is nothing at this path"),
+        (Some(answer), Method::Get) => answer,
+        (Some(_), _) => Answer::method_not_allowed(READ_ONLY),
     }
 }
 
@@ -198,10 +207,6 @@ fn one_result(outcome: Outcome) -> Answer {
             );
             Answer::json(200, body)
         }
-        Err(Refused {
-            code: ErrorCode::Overloaded,
-            sentence,
-        }) => Answer::overloaded(sentence),
         Err(Refused { code, sentence }) => Answer::error(code, sentence),
     }
 }

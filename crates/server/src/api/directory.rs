@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use wshub_hub::message::{Describe, Description};
 use wshub_hub::{Item, Post, shard_of};
-use wshub_protocol::percent::{form_decoded, path_decoded};
+use wshub_protocol::percent::form_decoded;
 use wshub_protocol::{ErrorCode, RoomId, UserId};
 
-use crate::front::{Answer, Method, Request};
+use crate::front::{Answer, Request};
 use crate::node::{Node, STRANGE_ORIGIN};
 
 /// The most users on one page of a room, and how many there are where nobody says.
@@ -18,37 +18,36 @@ const USUAL_PAGE: usize = 100;
 /// How long a shard may take to say who is there.
 const SHARD_ANSWER: Duration = Duration::from_secs(2);
 
-/// Answers a request for a path below `/users/` or `/rooms/`; `None` for any other.
-pub(super) async fn answer(node: &Node, request: &Request) -> Option<Answer> {
-    let path = request.path.as_str();
-    let answer = if let Some(rest) = path.strip_prefix("/users/") {
-        users(node, request, rest).await
-    } else {
-        rooms(node, request, path.strip_prefix("/rooms/")?)
+/// Who a user is connected as.
+pub(super) async fn user(node: &Node, request: &Request, id: Vec<u8>) -> Answer {
+    let told = match user_id(node, request, id) {
+        Ok(user) => describe(node, user).await,
+        Err(refused) => Err(refused),
     };
-    Some(answer.unwrap_or_else(|refused| refused))
+    told.unwrap_or_else(|refused| refused)
 }
 
-async fn users(node: &Node, request: &Request, rest: &str) -> Result<Answer, Answer> {
-    let (id, below) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_connections = below == "connections";
-    if id.is_empty() || !(is_connections || id == rest) {
-        return Err(nothing_here());
-    }
-    let may = if is_connections {
-        (Method::Delete, "DELETE")
-    } else {
-        (Method::Get, super::READ_ONLY)
+/// Takes a user off.
+pub(super) fn disconnect(node: &Node, request: &Request, id: Vec<u8>) -> Answer {
+    let user = match user_id(node, request, id) {
+        Ok(user) => user,
+        Err(refused) => return refused,
     };
-    check(node, request, may)?;
-    let user = segment(id).and_then(|id| UserId::parse(&id).ok());
-    let user = user.ok_or_else(|| bad_id("a user's id"))?;
-    if is_connections {
-        node.tail().disconnect(user.clone(), &*node.inboxes);
-        let body = json!({ "user_id": user.as_str() });
-        return Ok(Answer::json(202, body.to_string().into_bytes()));
-    }
-    describe(node, user).await
+    let body = json!({ "user_id": user.as_str() });
+    node.tail().disconnect(user, &*node.inboxes);
+    Answer::json(202, body.to_string().into_bytes())
+}
+
+/// Who is in a room.
+pub(super) fn room(node: &Node, request: &Request, id: Vec<u8>) -> Answer {
+    page(node, request, id).unwrap_or_else(|refused| refused)
+}
+
+fn user_id(node: &Node, request: &Request, id: Vec<u8>) -> Result<UserId, Answer> {
+    check_origin(node, request)?;
+    let id = String::from_utf8(id).ok();
+    id.and_then(|id| UserId::parse(&id).ok())
+        .ok_or_else(|| bad_id("a user's id"))
 }
 
 async fn describe(node: &Node, user: UserId) -> Result<Answer, Answer> {
@@ -81,30 +80,33 @@ async fn describe(node: &Node, user: UserId) -> Result<Answer, Answer> {
     Ok(Answer::json(200, body.to_string().into_bytes()))
 }
 
-fn rooms(node: &Node, request: &Request, id: &str) -> Result<Answer, Answer> {
-    if id.is_empty() || id.contains('/') {
-        return Err(nothing_here());
-    }
-    check(node, request, (Method::Get, super::READ_ONLY))?;
-    let room = segment(id).and_then(|id| RoomId::parse(&id).ok());
-    let room = room.ok_or_else(|| bad_id("a room's id"))?;
-    let (mut most, mut after) = (USUAL_PAGE, None);
+fn page(node: &Node, request: &Request, id: Vec<u8>) -> Result<Answer, Answer> {
+    check_origin(node, request)?;
+    let room = String::from_utf8(id).ok();
+    let room = room
+        .and_then(|id| RoomId::parse(&id).ok())
+        .ok_or_else(|| bad_id("a room's id"))?;
+    let (mut limit, mut after) = (None, None);
     for parameter in request.query.split('&') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = String::from_utf8(form_decoded(value)).ok();
-        match name {
-            "limit" => {
-                let limit = value.and_then(|value| value.parse().ok());
-                let limit = limit.filter(|limit| (1..=PAGE).contains(limit));
-                most = limit.ok_or_else(|| wrong("limit must be a whole number from 1 to 1000"))?;
-            }
-            "after" => {
-                let text = value.ok_or_else(|| wrong("after must be a user's id in UTF-8"))?;
-                after = Some(text);
-            }
-            _ => {}
-        }
+        let place = match &*form_decoded(name) {
+            b"limit" => &mut limit,
+            b"after" => &mut after,
+            _ => continue,
+        };
+        // Of one that comes twice the first counts, as in the query of a connection.
+        place.get_or_insert_with(|| String::from_utf8(form_decoded(value)));
     }
+    let most = limit.map_or(Ok(USUAL_PAGE), |text| {
+        let digits = text
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let limit = digits.and_then(|digits| digits.parse().ok());
+        let limit = limit.filter(|limit| (1..=PAGE).contains(limit));
+        limit.ok_or_else(|| wrong("limit must be a whole number from 1 to 1000"))
+    })?;
+    let after = after.transpose();
+    let after = after.map_err(|_| wrong("after must be a user's id in UTF-8"))?;
     // One more than is shown tells whether there are more.
     let (mut users, members) = node.tail().users_of(&room, after.as_deref(), most + 1);
     let more = users.len() > most;
@@ -118,23 +120,11 @@ fn rooms(node: &Node, request: &Request, id: &str) -> Result<Answer, Answer> {
     Ok(Answer::json(200, body.to_string().into_bytes()))
 }
 
-fn check(node: &Node, request: &Request, may: (Method, &'static str)) -> Result<(), Answer> {
-    let (method, allow) = may;
-    if request.method != method {
-        return Err(Answer::method_not_allowed(allow));
+fn check_origin(node: &Node, request: &Request) -> Result<(), Answer> {
+    if node.may_speak(request) {
+        return Ok(());
     }
-    if !node.may_speak(request) {
-        return Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN));
-    }
-    Ok(())
-}
-
-fn segment(text: &str) -> Option<String> {
-    String::from_utf8(path_decoded(text)).ok()
-}
-
-fn nothing_here() -> Answer {
-    Answer::error(ErrorCode::NotFound, "there is nothing at this path")
+    Err(Answer::error(ErrorCode::Forbidden, STRANGE_ORIGIN))
 }
 
 fn bad_id(what: &str) -> Answer {

@@ -76,7 +76,12 @@ impl Answer {
     pub fn error_with(status: u16, code: ErrorCode, sentence: &str) -> Self {
         let sentence = serde_json::Value::from(sentence);
         let body = format!(r#"{{"error":{sentence},"code":"{}"}}"#, code.name());
-        Self::json(status, body.into_bytes())
+        let answer = Self::json(status, body.into_bytes());
+        match status {
+            // Surely nothing was done: the client may come back in a second.
+            503 => answer.with_header("Retry-After", "1"),
+            _ => answer,
+        }
     }
 
     /// 405: the path is there, the method isn't. `allow` lists those that are.
@@ -92,7 +97,7 @@ impl Answer {
     /// 503: come back in a second.
     #[must_use]
     pub fn overloaded(sentence: &str) -> Self {
-        Self::error(ErrorCode::Overloaded, sentence).with_header("Retry-After", "1")
+        Self::error(ErrorCode::Overloaded, sentence)
     }
 
     /// The same answer with one more header.
@@ -227,6 +232,14 @@ mod tests {
             std::str::from_utf8(&answer.body).unwrap(),
             r#"{"error":"there is no \"x\"\n","code":"not_found"}"#
         );
+    }
+
+    #[test]
+    fn every_error_that_is_503_says_when_to_come_back() {
+        for code in [ErrorCode::Overloaded, ErrorCode::Unavailable] {
+            let text = text(&Answer::error(code, "not now"), KEPT);
+            assert!(text.contains("\r\nRetry-After: 1\r\n"), "{text}");
+        }
     }
 
     #[test]
