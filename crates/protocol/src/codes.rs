@@ -158,6 +158,30 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 20] = [
+        Self::UserIdRequired,
+        Self::Forbidden,
+        Self::InvalidJson,
+        Self::InvalidMessage,
+        Self::UnknownType,
+        Self::TooDeep,
+        Self::TooLarge,
+        Self::IdReused,
+        Self::BadCursor,
+        Self::TooManyRooms,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::OutcomeUnknown,
+        Self::Internal,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::UpgradeRequired,
+        Self::UriTooLong,
+        Self::HeadTooLarge,
+    ];
+
     /// The code as it stands in `code`.
     #[must_use]
     pub fn name(self) -> &'static str {

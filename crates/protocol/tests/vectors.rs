@@ -279,23 +279,10 @@ fn reason(name: &Value) -> ResetReason {
 }
 
 fn code(name: &Value) -> ErrorCode {
-    use ErrorCode::{
-        BadCursor, InvalidMessage, NotFound, OutcomeUnknown, TooManyRooms, UnknownType,
-        UserIdRequired,
-    };
-    let known = [
-        BadCursor,
-        InvalidMessage,
-        NotFound,
-        OutcomeUnknown,
-        TooManyRooms,
-        UnknownType,
-        UserIdRequired,
-    ];
-    let found = known
+    let found = ErrorCode::ALL
         .into_iter()
         .find(|code| Some(code.name()) == name.as_str());
-    found.unwrap_or_else(|| panic!("{name} is not among the codes of this test"))
+    found.unwrap_or_else(|| panic!("{name} is no error code"))
 }
 
 fn text(value: &Value) -> &str {
