@@ -64,6 +64,12 @@ def person(node, join_hub, fresh):
 
 
 @pytest.fixture
+def room(fresh):
+    """A room in which nobody was before."""
+    return fresh("room")
+
+
+@pytest.fixture
 def come_back(join_hub):
     """Somebody leaves and comes back with the session and the place that they knew."""
 

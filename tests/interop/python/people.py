@@ -38,20 +38,34 @@ class Person:
     def send(self, type, **fields):  # noqa: A002 - the contract's own word
         self.say(json.dumps({"type": type, **fields}))
 
-    def hear_text(self):
+    def hear_text(self, patience=SECONDS):
         """The next message as it came over the wire."""
-        text = self.socket.recv(timeout=SECONDS)
+        text = self.socket.recv(timeout=patience)
         assert isinstance(text, str), "every message of the server is a text frame"
         return text
 
-    def hear(self, type=None):  # noqa: A002
+    def hear(self, type=None, patience=SECONDS):  # noqa: A002
         """The next message, which must be of this type where one is named."""
-        message = json.loads(self.hear_text())
+        message = json.loads(self.hear_text(patience))
         assert type in (None, message["type"]), message
         begins = message["type"] == "connected" and not message["resumed"]
         if begins or message["type"] in MOVES:
             self.cursor = message.get("cursor", self.cursor)
         return message
+
+    def join(self, room, **wish):
+        """Comes into a room; what it is told then."""
+        self.send("join", room_id=room, **wish)
+        joined = self.hear("joined")
+        assert joined["room_id"] == room
+        return joined
+
+    def leave(self, room):
+        """Leaves a room; what it is told then."""
+        self.send("leave", room_id=room)
+        left = self.hear("left")
+        assert left["room_id"] == room
+        return left
 
     def hear_data(self, number):
         """What so many messages of others carry, in the order in which they come."""
