@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from later import TO_OTHERS
 
 NOT_JSON = [
     "",
@@ -103,7 +102,6 @@ def test_json_that_is_no_message_is_an_invalid_message(person, text):
     assert ann.is_served()
 
 
-@TO_OTHERS
 @pytest.mark.parametrize("to", ["nobody", 1, ["all"]])
 def test_a_message_goes_to_all_or_to_others(person, to):
     ann = person("ann")

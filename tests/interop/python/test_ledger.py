@@ -41,7 +41,7 @@ def to(user, data):
 
 def lost(**reasons):
     """Everything that may be dropped, none of it but these."""
-    names = ["too_slow", "unwritten", "gap", "pushed_out", "queues_full"]
+    names = ["too_slow", "unwritten", "gap", "ephemeral", "pushed_out", "queues_full"]
     return dict.fromkeys(names, 0) | reasons
 
 

@@ -5,7 +5,6 @@ import re
 import time
 
 import pytest
-from later import TO_OTHERS
 from people import heard_nothing_else
 
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -24,7 +23,6 @@ def test_a_broadcast_reaches_everybody_the_sender_included(person):
     assert UUID_V7.fullmatch(heard[0]["id"]), heard[0]["id"]
 
 
-@TO_OTHERS
 def test_a_broadcast_to_others_spares_the_sending_session_only(person):
     ann, phone, bob = person("ann"), person("ann"), person("bob")
     ann.send("broadcast", data="x", to="others")
@@ -58,12 +56,28 @@ def test_one_may_write_to_oneself(person):
     assert ann.hear("user") == phone.hear("user")
 
 
-@TO_OTHERS
 def test_a_message_to_others_among_one_self_reaches_the_other_sessions(person):
     ann, phone = person("ann"), person("ann")
     ann.send("user", target_ids=[ann.user], data="note", to="others")
     assert phone.hear("user")["data"] == "note"
     assert heard_nothing_else(ann, ann)
+
+
+def test_a_message_to_others_is_missed_by_none_of_them(person, come_back):
+    ann, phone = person("ann"), person("ann")
+    phone.close()
+    ann.send("user", target_ids=[ann.user], data="note", to="others", id=ann.user)
+    ann.hear("ack")
+    ann, phone = come_back(ann), come_back(phone)
+    assert ann.connected["session_id"] != phone.connected["session_id"]
+    assert phone.hear("user")["data"] == "note"
+    assert heard_nothing_else(ann, ann, phone)
+
+
+def test_by_http_there_is_no_session_to_be_spared(node, person):
+    ann = person("ann")
+    assert node.publish({"type": "broadcast", "data": "x", "to": "others"}).status == 200
+    assert ann.hear("broadcast")["data"] == "x"
 
 
 def test_a_hundred_targets_are_taken_and_repeats_count_once(person):

@@ -1,16 +1,7 @@
 """Joining and leaving rooms, and who hears what is said in one."""
 
-import uuid
-
 import pytest
-from later import TO_OTHERS
 from people import heard_nothing_else
-
-
-@pytest.fixture
-def room():
-    """A room in which nobody was before."""
-    return f"room-{uuid.uuid4()}"
 
 
 def test_a_join_is_answered(person, room):
@@ -64,7 +55,6 @@ def test_a_room_belongs_to_the_connection_that_joined_it(person, room):
     assert heard_nothing_else(ann, ann, phone)
 
 
-@TO_OTHERS
 def test_others_in_a_room_are_all_but_the_sending_session(person, room):
     ann, phone = person("ann"), person("ann")
     for someone in (ann, phone):
