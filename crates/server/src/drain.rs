@@ -17,7 +17,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// How long connections that are closed without a drain, or that outstay it, may take to say good-bye.
 const STOP: Duration = Duration::from_millis(2_500);
 /// The same where somebody doesn't want to wait any more: long enough for close frames to go out.
-const AT_ONCE: Duration = Duration::from_millis(100);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often is looked whether all have left.
 const LOOK: Duration = Duration::from_millis(20);
 
