@@ -271,3 +271,94 @@ async fn more(connection: &mut TcpStream, read: &mut Vec<u8>) -> Result<(), Post
         Err(error) => Err(PostError::Broken(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Posts once for each of the answers, which a server gives on one connection, in pieces of one byte; it hangs up
+    /// behind the last.
+    async fn posted(answers: &'static [&'static str]) -> Vec<Result<Answer, PostError>> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+        let serving = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            for answer in answers {
+                let mut request = Vec::new();
+                while !request.ends_with(b"{}") {
+                    assert_ne!(
+                        socket.read_buf(&mut request).await.unwrap(),
+                        0,
+                        "the client hung up"
+                    );
+                }
+                for byte in answer.bytes() {
+                    socket.write_all(&[byte]).await.unwrap();
+                }
+            }
+        });
+        let mut poster = Poster::new(address, Some("key".to_owned()));
+        let mut heard = Vec::new();
+        for _ in answers {
+            heard.push(poster.post(b"{}").await);
+        }
+        serving.await.unwrap();
+        heard
+    }
+
+    fn body(answer: &Result<Answer, PostError>) -> (u16, &str) {
+        let answer = answer.as_ref().unwrap();
+        (answer.status, std::str::from_utf8(&answer.body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn one_connection_carries_answers_of_either_framing() {
+        let heard = posted(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            "HTTP/1.1 503 Busy\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\nto the end",
+        ])
+        .await;
+        let bodies: Vec<_> = heard.iter().map(body).collect();
+        assert_eq!(
+            bodies,
+            [(200, "[]"), (200, "abc"), (503, ""), (200, "to the end")]
+        );
+        assert_eq!(
+            heard[2].as_ref().unwrap().retry_after,
+            Some(Duration::from_secs(7))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_cut_short_is_none() {
+        for cut in [
+            &["HTTP/1.1 200 OK\r\nContent-Le"][..],
+            &["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"],
+            &["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"],
+        ] {
+            assert!(
+                matches!(posted(cut).await[..], [Err(PostError::Broken(_))]),
+                "{cut:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_of_a_hub_is_told_from_one() {
+        for wrong in [
+            &["SSH-2.0-OpenSSH\r\n"][..],
+            &["HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"],
+            &["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n"],
+            &["HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"],
+        ] {
+            assert!(
+                matches!(posted(wrong).await[..], [Err(PostError::NoAnswer)]),
+                "{wrong:?}"
+            );
+        }
+    }
+}
