@@ -2,12 +2,13 @@
 
 mod page;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tokio::io::{AsyncWriteExt, Stdout, stdout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use wshub_client::{Addressee, Client, Event, Events, Message, connect};
+use wshub_client::{Addressee, Client, Event, Events, Joined, Message, connect};
 use wshub_protocol::Cursor;
 
 use crate::cli::TailConfig;
@@ -51,8 +52,10 @@ async fn tail(config: &TailConfig) -> Result<(), String> {
     let (client, mut events) = connect(&config.url, options).map_err(|error| error.to_string())?;
     let mut printer = Printer::new(config);
     let ended = tokio::select! {
-        () = interrupts.next() => Ok(()),
+        // What is printed is also noted before anything else is looked at.
+        biased;
         ended = printer.print_all(&client, &mut events) => ended,
+        () = interrupts.next() => Ok(()),
     };
     if let Some(place) = &printer.place {
         note(&format!("--after {place} goes on from here"));
@@ -110,6 +113,7 @@ struct Printer<'a> {
     left: Option<u64>,
     /// What was said before is printed.
     place: Option<String>,
+    rooms: BTreeSet<String>,
 }
 
 impl<'a> Printer<'a> {
@@ -121,6 +125,7 @@ impl<'a> Printer<'a> {
             receipt: None,
             left: config.count,
             place: config.after.clone(),
+            rooms: BTreeSet::new(),
         }
     }
 
@@ -146,10 +151,7 @@ impl<'a> Printer<'a> {
     fn take(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             Event::Message(message) => self.write(&message),
-            Event::Joined(joined) => joined
-                .history
-                .iter()
-                .for_each(|message| self.write(message)),
+            Event::Joined(joined) => self.take_room(&joined),
             Event::Closed(end) => return Err(Stop::SentAway(format!("sent away for good: {end}"))),
             event => {
                 if let Some(words) = page::note_of(&event) {
@@ -158,6 +160,20 @@ impl<'a> Printer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Says once of each room that it is in there.
+    fn take_room(&mut self, joined: &Joined) {
+        if self.rooms.insert(joined.room.clone()) {
+            note(&format!(
+                "in room {} with {} users",
+                joined.room, joined.members
+            ));
+        }
+        joined
+            .history
+            .iter()
+            .for_each(|message| self.write(message));
     }
 
     fn write(&mut self, message: &Message) {
