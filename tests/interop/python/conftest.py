@@ -6,6 +6,7 @@ import uuid
 import pytest
 from node import Node
 from people import Person
+from terminal import Typed
 from wire import Wire
 
 
@@ -104,3 +105,16 @@ def wire(node, dial, fresh):
         return connection
 
     return open_client
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """Types commands; each is ended with the test."""
+    with contextlib.ExitStack() as commands:
+
+        def run(*arguments, **options):
+            command = Typed(*arguments, folder=tmp_path, **options)
+            commands.callback(command.kill)
+            return command
+
+        yield run

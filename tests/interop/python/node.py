@@ -39,12 +39,15 @@ def environment():
 
 
 class Node:
-    def __init__(self, *settings, files=None):
-        """Starts it with these settings; `files` is how many it may have open."""
+    def __init__(self, *settings, files=None, port=0):
+        """Starts it with these settings.
+
+        `files` is how many it may have open, `port` that of a node before it.
+        """
         self.folder = tempfile.TemporaryDirectory()
         arguments = [part for setting in settings for part in ("--set", setting)]
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--listen", "127.0.0.1:0", *arguments],
+            [BINARY, "serve", "--listen", f"127.0.0.1:{port}", *arguments],
             cwd=self.folder.name,
             env=environment(),
             stdin=subprocess.DEVNULL,
@@ -77,6 +80,10 @@ class Node:
                     return int(found[1])
         self.kill()
         raise AssertionError(f"the node named no address; it said: {''.join(self.said)}")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def address(self):
