@@ -163,7 +163,8 @@ impl<S> Shard<S> {
         if self.drains && !greeted {
             self.send_away(now, index, 0);
         }
-        if self.is_open(token) {
+        // One that was in before may be half through a message, which its reader holds.
+        if !greeted && self.is_open(token) {
             self.hear_early(now, token, early);
         }
     }

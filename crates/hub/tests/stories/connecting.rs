@@ -3,7 +3,7 @@
 use wshub_hub::Limits;
 use wshub_protocol::CloseCode;
 
-use crate::world::World;
+use crate::world::{World, secs, wire};
 
 #[test]
 fn connected_comes_first_and_names_the_session_and_the_place() {
@@ -102,4 +102,38 @@ fn what_a_queue_lost_is_told_on_connecting_though_a_reset_came_between() {
     ann.closes_normally();
     let (_, _, missed) = world.connect("ann").found();
     assert_eq!(missed, 2);
+}
+
+#[test]
+fn whoever_is_half_through_a_message_when_the_log_overtakes_them_says_the_rest() {
+    let world = World::with_seed(45)
+        .log_of(20_000)
+        .limits(|limits| limits.queue_messages = 4);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    let speak = |count| (0..count).for_each(|_| world.broadcast(&"x".repeat(200)));
+    speak(10);
+    let visitor = world.visitor("ann").resuming(&ann).with_buffer(1000);
+    world.hurry(|| {
+        let ann = visitor.comes();
+        ann.stops_reading();
+        world.advance(secs(1));
+        speak(200);
+        world.advance(secs(1));
+        let said = br#"{"type":"broadcast","data":"in two pieces"}"#;
+        let frame = wire::frame(wire::TEXT | wire::FIN, said, [1, 2, 3, 4]);
+        let (first, second) = frame.split_at(20);
+        ann.writes(first);
+        world.advance(secs(1));
+        ann.reads_on();
+        world.advance(secs(1));
+        assert_eq!(ann.each("reset", |_| ()).len(), 1);
+        ann.writes(second);
+        world.advance(secs(1));
+        assert!(ann.is_connected(), "{:?}", ann.close_reason());
+        assert_eq!(
+            ann.heard().last().map(String::as_str),
+            Some("in two pieces")
+        );
+    });
 }
