@@ -26,9 +26,12 @@ const FILES: &[File] = &[
     file!("/", HTML, "page/index.html"),
     file!("/page.css", CSS, "page/page.css"),
     file!("/page.js", SCRIPT, "page/page.js"),
+    file!("/page/announcer.js", SCRIPT, "page/announcer.js"),
     file!("/page/cable.js", SCRIPT, "page/cable.js"),
     file!("/page/clipboard.js", SCRIPT, "page/clipboard.js"),
+    file!("/page/conversation.js", SCRIPT, "page/conversation.js"),
     file!("/page/element.js", SCRIPT, "page/element.js"),
+    file!("/page/typing.js", SCRIPT, "page/typing.js"),
     file!("/page/wire.js", SCRIPT, "page/wire.js"),
     file!("/wshub.js", SCRIPT, "../../clients/js/wshub.js"),
     file!(
