@@ -29,6 +29,7 @@ const FILES: &[File] = &[
     file!("/page/announcer.js", SCRIPT, "page/announcer.js"),
     file!("/page/badge.js", SCRIPT, "page/badge.js"),
     file!("/page/cable.js", SCRIPT, "page/cable.js"),
+    file!("/page/card.css", CSS, "page/card.css"),
     file!("/page/clipboard.js", SCRIPT, "page/clipboard.js"),
     file!("/page/composer.js", SCRIPT, "page/composer.js"),
     file!("/page/conversation.js", SCRIPT, "page/conversation.js"),
