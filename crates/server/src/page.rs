@@ -24,18 +24,18 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const FILES: &[File] = &[
     file!("/", HTML, "page/index.html"),
-    file!("/page.css", CSS, "page/page.css"),
-    file!("/page.js", SCRIPT, "page/page.js"),
+    file!("/page/page.css", CSS, "page/page.css"),
+    file!("/page/card.css", CSS, "page/card.css"),
     file!("/page/announcer.js", SCRIPT, "page/announcer.js"),
     file!("/page/badge.js", SCRIPT, "page/badge.js"),
     file!("/page/cable.js", SCRIPT, "page/cable.js"),
-    file!("/page/card.css", CSS, "page/card.css"),
     file!("/page/card.js", SCRIPT, "page/card.js"),
     file!("/page/clipboard.js", SCRIPT, "page/clipboard.js"),
     file!("/page/composer.js", SCRIPT, "page/composer.js"),
     file!("/page/conversation.js", SCRIPT, "page/conversation.js"),
     file!("/page/element.js", SCRIPT, "page/element.js"),
     file!("/page/node.js", SCRIPT, "page/node.js"),
+    file!("/page/page.js", SCRIPT, "page/page.js"),
     file!("/page/rooms.js", SCRIPT, "page/rooms.js"),
     file!("/page/stage.js", SCRIPT, "page/stage.js"),
     file!("/page/steps.js", SCRIPT, "page/steps.js"),
@@ -118,4 +118,30 @@ pub fn at(path: &str) -> Option<Answer> {
     } else {
         answer
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::FILES;
+
+    #[test]
+    fn each_file_of_the_page_and_of_the_client_is_served() {
+        for (folder, path) in [("page", "/page"), ("../../clients/js/wshub", "/wshub")] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            for entry in fs::read_dir(folder).expect("the folder is there") {
+                let name = entry.expect("the folder can be read").file_name();
+                let name = name.to_str().expect("names of files are plain");
+                let is_served = FILES
+                    .iter()
+                    .any(|file| file.path == format!("{path}/{name}"));
+                assert!(
+                    is_served || name == "index.html",
+                    "add {path}/{name} to FILES in page.rs"
+                );
+            }
+        }
+    }
 }

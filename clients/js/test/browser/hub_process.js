@@ -59,6 +59,15 @@ export class HubProcess {
     return Number(new URL(this.url).port);
   }
 
+  /** SIGTERM: the hub asks its clients to move on, and ends when they have. */
+  stop() {
+    this.#child.kill("SIGTERM");
+  }
+
+  async end() {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, "exit");
+  }
+
   /** SIGKILL: the hub says goodbye to nobody. */
   async kill() {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

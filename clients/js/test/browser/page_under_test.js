@@ -1,5 +1,5 @@
 /**
- * The page as a test speaks of it: two sides, what is pressed and written there, and what is heard.
+ * The page as a test speaks of it: devices of users, what is pressed and written there, and what is heard.
  * It waits for conditions, never for time, and keeps every complaint of the browser's console.
  */
 import assert from "node:assert/strict";
@@ -8,53 +8,60 @@ import assert from "node:assert/strict";
 const BACK_WITHIN_MS = 90_000;
 
 /** The browser reports each failed connect itself, and no page can keep it from doing so. */
-const FAILED_CONNECT = /^WebSocket connection to '[^']+' failed: /;
+const FAILED_CONNECT = /^WebSocket connection to '[^']+' failed: |^Failed to load resource: net::ERR_/;
+
+/** Wide enough for a second device of the first user. */
+const DESK = { width: 1280, height: 800 };
 
 export class PageUnderTest {
-  #page;
   /** @type {string[]} */
   #complaints = [];
 
+  /** Opens the page and waits until its first devices are connected. */
   static async open(browser, url, options = {}) {
-    return new PageUnderTest(await browser.newPage(options)).#goto(url);
+    const page = new PageUnderTest(await browser.newPage({ viewport: DESK, ...options }));
+    await page.page.goto(url);
+    for (const device of [page.ann, page.bob]) await device.ready();
+    return page;
   }
 
   constructor(page) {
-    this.#page = page;
-    this.ann = new Side(page.getByTestId("a"));
-    this.bob = new Side(page.getByTestId("b"));
+    this.page = page;
+    this.ann = this.device("ann", "laptop");
+    this.phone = this.device("ann", "phone");
+    this.bob = this.device("bob", "laptop");
     page.on("pageerror", (error) => this.#complaints.push(String(error)));
     page.on("console", (line) => {
       if (line.type() === "error" && !FAILED_CONNECT.test(line.text())) this.#complaints.push(line.text());
     });
   }
 
-  async #goto(url) {
-    await this.#page.goto(url);
-    return this;
+  device(user, name = "laptop") {
+    const attributes = `[data-user=${JSON.stringify(user)}][data-device=${JSON.stringify(name)}]`;
+    return new Device(this.page.locator(`.card${attributes}`), user);
   }
 
-  async connectBoth() {
-    await this.ann.connect();
-    await this.bob.connect();
+  /** Adds a user, or one more device of one who is there. */
+  async add(user, name = "laptop") {
+    await this.page.getByTestId("new-user").fill(user);
+    await this.page.getByTestId("add-user").click();
+    return this.device(user, name);
   }
 
-  title() {
-    return this.#page.title();
+  part(testid) {
+    return this.page.getByTestId(testid);
   }
 
-  curl() {
-    return this.#page.getByTestId("curl").textContent();
-  }
-
-  elementsInLogs(selector) {
-    return this.#page.getByTestId("log").locator(selector).count();
+  /** Which of the three steps are ticked off. */
+  stepsDone() {
+    const done = this.page.locator("#steps [data-done]");
+    return done.evaluateAll((items) => items.map((item) => item.dataset.step));
   }
 
   /** What becomes of a socket that a script on the page opens to a hub: that it is `open`, or why not. */
   socketTo(hubUrl) {
     const address = `${hubUrl.replace(/^http/, "ws")}ws?user_id=eve`;
-    return this.#page.evaluate(
+    return this.page.evaluate(
       (url) =>
         new Promise((resolve) => {
           const told = (event) => resolve(`forbidden by ${event.effectiveDirective}`);
@@ -68,106 +75,158 @@ export class PageUnderTest {
 
   /** By how many pixels the page is wider than the window. */
   sidewaysOverflow() {
-    const root = this.#page.locator("html");
+    const root = this.page.locator("html");
     return root.evaluate((element) => element.scrollWidth - element.clientWidth);
   }
 
   /** Closes the page; a violation of the policy or an uncaught error would be among the complaints. */
   async closeClean() {
-    await this.#page.close();
+    await this.page.close();
     assert.deepEqual(this.#complaints, []);
   }
 }
 
-class Side {
-  #panel;
-
-  constructor(panel) {
-    this.#panel = panel;
+class Device {
+  constructor(card, user) {
+    this.card = card;
+    this.user = user;
   }
 
-  async connect() {
-    await this.press("connect");
+  part(testid) {
+    return this.card.getByTestId(testid);
+  }
+
+  /** Connected and in the room. */
+  async ready() {
+    await this.#reaches("connected");
+    await this.card.locator("[role=tab]").first().waitFor();
+  }
+
+  /** Writes into `#room`, to `Everybody`, or to a user who is on the list. */
+  async write(target, text) {
+    await this.part("to").selectOption({ label: target });
+    await this.part("text").fill(text);
+    await this.part("send").click();
+  }
+
+  async writeToStranger(user, text) {
+    await this.part("to").selectOption({ label: "Another user…" });
+    await this.part("other").fill(user);
+    await this.part("text").fill(text);
+    await this.part("send").click();
+  }
+
+  async pullThePlug() {
+    await this.card.getByRole("button", { name: "Pull the plug" }).click();
+    await this.#reaches("unplugged");
+  }
+
+  async plugIn() {
+    await this.card.getByRole("button", { name: "Plug in" }).click();
     await this.#reaches("connected");
   }
 
-  async disconnect() {
-    await this.press("disconnect");
-    await this.#reaches("closed");
-  }
-
-  async rename(name) {
-    await this.#panel.getByTestId("name").fill(name);
-  }
-
-  async press(control) {
-    await this.#panel.getByTestId(control).click();
-  }
-
-  /** Writes to `everybody`, to the other `user` or into the `room`. */
-  async write(target, text) {
-    await this.#panel.getByTestId(`to-${target}`).check();
-    await this.#panel.getByTestId("text").fill(text);
-    await this.press("send");
-  }
-
   async join(room) {
-    await this.#panel.getByTestId("room").fill(room);
-    await this.press("join");
-    await this.note("joined");
+    await this.part("join").click();
+    await this.part("join-name").fill(room);
+    await this.part("join-name").press("Enter");
+    await this.tab(room).waitFor();
   }
 
-  async leave() {
-    await this.press("leave");
-    await this.note("left");
+  async show(room) {
+    await this.tab(room).click();
   }
 
-  /** Waits for a message that was received, and says what it was. */
+  tab(room) {
+    return this.card.locator(`[role=tab][data-room=${JSON.stringify(room)}]`);
+  }
+
+  /** Who is in the room that is shown. */
+  present() {
+    return this.part("present").locator("li .name").allTextContents();
+  }
+
+  /** Waits until just these users are in the room that is shown. */
+  async sees(...users) {
+    const row = this.part("present").locator("ul");
+    const shown = row.filter({ hasText: new RegExp(`^${users.join("")}$`) });
+    await shown.waitFor({ timeout: 20_000 });
+  }
+
+  /** Waits for a message that came from the hub, and says what it was. */
   async message(text) {
-    const entry = this.#received(text).first();
+    const entry = this.#heard(text).first();
     await entry.waitFor();
     return {
       kind: await entry.getAttribute("data-kind"),
       from: await entry.locator(".from").textContent(),
-      to: await entry.locator(".to").textContent(),
+      to: (await entry.locator(".to").count()) > 0 ? await entry.locator(".to").textContent() : "",
+      late: (await entry.getAttribute("data-late")) === "true",
     };
   }
 
-  /** How often a message of this kind was received until now. */
-  count(kind, text) {
-    return this.#received(text, `[data-kind=${kind}]`).count();
+  /** How often it came from the hub until now. */
+  count(text) {
+    return this.#heard(text).count();
+  }
+
+  /** The texts of all messages that are shown, in their order. */
+  texts() {
+    return this.part("log").locator(".message:visible .data").allTextContents();
+  }
+
+  /** Waits until something that was written here has come to this. */
+  async outcome(text, outcome) {
+    const entry = this.card.locator(`.message[data-outcome=${outcome}]`).filter({ hasText: text });
+    await entry.waitFor();
+    return entry.locator(".status").textContent();
   }
 
   /** Waits for a line about the connection, and reads the newest of that kind. */
   async note(kind) {
-    const line = this.#panel.locator(`.note[data-kind=${kind}] > span`).last();
+    const line = this.card.locator(`.note[data-kind=${kind}] > span`).last();
     await line.waitFor();
     return line.textContent();
   }
 
-  /** Waits until the page shows that the connection is lost and counts down to the next attempt. */
+  /** Waits for the heading over what was missed. */
+  async missed(count) {
+    await this.card.locator(".heading").filter({ hasText: `While you were away: ${count}` }).waitFor();
+  }
+
+  /** Waits until it says just this about who is typing. */
+  async typing(sentence) {
+    await this.part("typing").filter({ hasText: new RegExp(`^${sentence}$`) }).waitFor();
+  }
+
+  async silent() {
+    await this.card.locator("[data-testid=typing][data-active=false]").waitFor({ state: "attached" });
+  }
+
+  async openWire() {
+    await this.card.locator(".wire > summary").click();
+  }
+
   async lost() {
     await this.note("lost");
   }
 
   async back() {
     await this.#reaches("connected", BACK_WITHIN_MS);
-    assert.equal(await this.note("connected"), "Back again");
-    // The room is joined a second time, by the client itself.
-    await this.#panel.locator(".note[data-kind=joined]").nth(1).waitFor();
+    await this.note("back");
   }
 
-  async refused(reason) {
+  async refused() {
     await this.#reaches("refused");
-    assert.match(await this.#panel.getByTestId("state").textContent(), new RegExp(reason));
-  }
-
-  #received(text, kind = ":not([data-kind=sent])") {
-    const data = this.#panel.page().locator(".data").getByText(text, { exact: true });
-    return this.#panel.locator(`.message${kind}`).filter({ has: data });
+    return this.part("state").textContent();
   }
 
   async #reaches(state, timeout = 15_000) {
-    await this.#panel.and(this.#panel.page().locator(`[data-state=${state}]`)).waitFor({ timeout });
+    await this.card.and(this.card.page().locator(`[data-state=${state}]`)).waitFor({ timeout });
+  }
+
+  #heard(text) {
+    const data = this.card.page().locator(".data").getByText(text, { exact: true });
+    return this.card.locator(".message:not([data-outcome])").filter({ has: data });
   }
 }
