@@ -5,9 +5,11 @@ mod page;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, Stdout, stdout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use wshub_client::{Addressee, Client, Event, Events, Joined, Message, connect};
 use wshub_protocol::Cursor;
 
@@ -16,6 +18,8 @@ use crate::logs::one_line;
 
 /// So much is printed at once while more is there already.
 const PAGE_BYTES: usize = 64 << 10;
+/// How long a reader that takes no more holds up the end.
+const LAST_PAGE: Duration = Duration::from_secs(1);
 
 /// Runs it to its end: Ctrl-C, the last message that was asked for, nobody who reads, or the hub's word.
 #[must_use]
@@ -51,12 +55,9 @@ async fn tail(config: &TailConfig) -> Result<(), String> {
     let mut interrupts = Interrupts::new()?;
     let (client, mut events) = connect(&config.url, options).map_err(|error| error.to_string())?;
     let mut printer = Printer::new(config);
-    let ended = tokio::select! {
-        // What is printed is also noted before anything else is looked at.
-        biased;
-        ended = printer.print_all(&client, &mut events) => ended,
-        () = interrupts.next() => Ok(()),
-    };
+    let ended = printer
+        .print_all(&client, &mut events, &mut interrupts)
+        .await;
     if let Some(place) = &printer.place {
         note(&format!("--after {place} goes on from here"));
     }
@@ -78,6 +79,7 @@ async fn tail(config: &TailConfig) -> Result<(), String> {
 struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    heard: bool,
 }
 
 impl Interrupts {
@@ -86,6 +88,7 @@ impl Interrupts {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            heard: false,
         })
     }
 
@@ -94,6 +97,13 @@ impl Interrupts {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+        self.heard = true;
+    }
+
+    /// Waits for the next one, and then for a page that is being printed.
+    async fn lose_patience(&mut self) {
+        self.next().await;
+        sleep(LAST_PAGE).await;
     }
 }
 
@@ -129,10 +139,20 @@ impl<'a> Printer<'a> {
         }
     }
 
-    async fn print_all(&mut self, client: &Client, events: &mut Events) -> Result<(), Stop> {
-        while self.left != Some(0)
-            && let Some(event) = events.next().await
-        {
+    async fn print_all(
+        &mut self,
+        client: &Client,
+        events: &mut Events,
+        interrupts: &mut Interrupts,
+    ) -> Result<(), Stop> {
+        while self.left != Some(0) && !interrupts.heard {
+            let event = tokio::select! {
+                () = interrupts.next() => return Ok(()),
+                event = events.next() => event,
+            };
+            let Some(event) = event else {
+                return Ok(());
+            };
             let mut ended = self.take(event);
             while ended.is_ok()
                 && self.left != Some(0)
@@ -141,7 +161,10 @@ impl<'a> Printer<'a> {
             {
                 ended = self.take(event);
             }
-            self.print(client).await?;
+            tokio::select! {
+                printed = self.print(client) => printed?,
+                () = interrupts.lose_patience() => return Ok(()),
+            }
             self.place = events.place();
             ended?;
         }
