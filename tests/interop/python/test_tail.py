@@ -33,7 +33,8 @@ def broadcasts(all_data):
 def test_people_read_when_where_who_and_what(node, tail, person, fresh):
     ann, bob, room = fresh("ann"), person("bob"), fresh("room")
     reader = tail(node, "--user", ann, "--room", room, "--count", "3")
-    bob.send("user", target_ids=[ann], data="hello\nthere \x1b[2J")
+    bob.send("user", target_ids=[ann], data="hello\nthere \x1b[2J", id="m-1")
+    bob.hear("ack")
     node.publish(
         [
             {"type": "room", "room_id": room, "data": {"a": [1]}},
