@@ -42,7 +42,7 @@ pub struct Counters {
     pub messages_out: [Counter; 3],
     /// Client messages that were answered by an error.
     pub refused: Counter,
-    /// The fate of messages for everybody and for rooms, by connection.
+    /// The fate of messages for everybody and for rooms and of all that pass by, by connection.
     pub ledger: Ledger,
     /// Connections the server closed, by place in [`CloseCode::ALL`].
     pub closed: [Counter; CloseCode::ALL.len()],
@@ -54,8 +54,9 @@ pub struct Counters {
     pub partial_bytes: Counter,
 }
 
-/// What became of messages for everybody and for rooms. One is counted for each connection that was there at its place
-/// in the log, or caught up with it later. `accepted` is the sum of the others and of what waits in outboxes.
+/// What became of messages for everybody and for rooms, and of those to users that only pass by. One is counted for each
+/// connection that was there at its place in the log, or caught up with it later. `accepted` is the sum of the others and
+/// of what waits in outboxes.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// Were to be given to a connection.

@@ -60,7 +60,7 @@ impl Default for Limits {
 /// enough for a page to be loaded again or a phone to change its network.
 pub const GRACE_MS: u64 = 10_000;
 /// Rooms of connections that are gone which a shard keeps for them that long, each counted: 24 MB. Beyond it those that
-/// were away for longest are taken out of theirs early.
+/// were away for longest are taken out of theirs early. No fewer than one connection may be in, by the configuration.
 pub const ABSENT_MEMBERSHIPS: usize = 1_000_000;
 /// How long a closing connection may take to say good-bye, in milliseconds: long enough for a slow link's round trip,
 /// short enough that a silent peer soon frees its descriptor.

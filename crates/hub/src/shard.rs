@@ -1,9 +1,9 @@
 //! A shard: the connections of its users, what they said, what waits for them.
 //!
 //! The driver brings bytes, items of the inbox and the time, and takes out effects, connections to write to and the next
-//! deadline. How connections come and catch up stands in `entering`, rooms in `membership`, reading in `reading`, sending in `delivery` and
-//! `writing`, proof of receipt in `receiving`, what is done for the slow in `slowness`, ends in `closing`, waiting in
-//! `timing`.
+//! deadline. How connections come and catch up stands in `entering`, rooms in `membership`, reading in `reading`, sending
+//! in `delivery` and `writing`, proof of receipt in `receiving`, what is done for the slow in `slowness`, ends in
+//! `closing`, waiting in `timing`.
 
 mod closing;
 mod delivery;

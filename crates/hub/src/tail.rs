@@ -121,7 +121,7 @@ impl Tail {
         oldest.map_or(0, |oldest| now.elapsed_ms.saturating_sub(oldest.elapsed_ms))
     }
 
-    /// Messages that were ever put into the log, by [`Kind`].
+    /// Messages that were ever taken, those that passed by included, by [`Kind`].
     #[must_use]
     pub fn accepted(&self) -> [u64; 3] {
         self.accepted
