@@ -66,3 +66,42 @@ impl Absences {
         Some(absence)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::NONE;
+
+    fn absence(user: u32, rooms: u32) -> Absence {
+        let mut memberships = Memberships::default();
+        memberships.rooms = rooms;
+        Absence {
+            user,
+            rooms: memberships,
+            next_of_user: NONE,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_counted_until_it_is_over_or_left() {
+        let mut absences = Absences::default();
+        let first = absences.add(Tick(1), absence(7, 3));
+        absences.add(Tick(2), absence(8, 2));
+        assert_eq!(
+            (absences.memberships(), absences.next()),
+            (5, Some(Tick(1)))
+        );
+        absences.leaves_one(first).expect("rooms").rooms -= 1;
+        assert_eq!(absences.memberships(), 4);
+        assert_eq!(absences.pop().map(|one| one.user), Some(7));
+        assert_eq!(
+            (absences.memberships(), absences.next()),
+            (2, Some(Tick(2)))
+        );
+        assert_eq!(absences.pop().map(|one| one.user), Some(8));
+        assert_eq!(
+            (absences.memberships(), absences.pop().is_none()),
+            (0, true)
+        );
+    }
+}
