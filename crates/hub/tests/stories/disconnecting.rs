@@ -1,6 +1,7 @@
 //! An operator looks at a user's connections, and has them closed.
 
 use wshub_hub::limits::GRACE_MS;
+use wshub_hub::shard_of;
 
 use crate::world::{World, secs};
 
@@ -21,7 +22,11 @@ fn all_connections_of_the_user_are_closed_and_no_others() {
 fn whoever_is_closed_is_told_before_how_far_the_log_has_come() {
     let world = World::with_seed(651).shards(3);
     let [ann, bob] = world.connect_all(["ann", "bob"]);
-    world.tell(&["cid"], "not for her");
+    // Of what is for another shard hers doesn't know by itself.
+    let mut others = ["cid", "dan", "eve", "fay"].into_iter();
+    let elsewhere = |user: &&str| shard_of(user, 3) != shard_of("ann", 3);
+    let other = others.find(elsewhere).expect("one elsewhere");
+    world.tell(&[other], "not for her");
     world.disconnects("ann");
     assert_eq!(ann.types(), ["connected", "position"]);
     assert_eq!(ann.last("position", |said| said.offset()), 1);
