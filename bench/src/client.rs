@@ -44,6 +44,7 @@ pub struct Client {
     phase: Phase,
     scanner: Scanner,
     unsent: Vec<u8>,
+    said_goodbye: bool,
     /// Dropped once the client is ready.
     setting_up: Option<Box<SettingUp>>,
 }
@@ -65,6 +66,7 @@ impl Client {
             phase: Phase::Connecting,
             scanner: Scanner::default(),
             unsent: Vec::new(),
+            said_goodbye: false,
             setting_up,
         }
     }
@@ -76,7 +78,20 @@ impl Client {
 
     /// Sends a text message.
     pub fn say(&mut self, text: &str) {
-        write_client_frame(&mut self.unsent, TEXT, text.as_bytes());
+        self.write(TEXT, text.as_bytes());
+    }
+
+    /// Says goodbye; the server's answer ends the connection. Nothing is said after it, not even a pong: to a server that
+    /// has closed its socket by then it would be a reason for a reset, which throws away what the client hasn't read yet.
+    pub fn say_goodbye(&mut self) {
+        self.write(CLOSE, &1000u16.to_be_bytes());
+        self.said_goodbye = true;
+    }
+
+    fn write(&mut self, opcode: u8, payload: &[u8]) {
+        if !self.said_goodbye {
+            write_client_frame(&mut self.unsent, opcode, payload);
+        }
     }
 
     /// Writes what the socket takes of what is to be said.
@@ -148,7 +163,7 @@ impl Client {
         let mut scanner = std::mem::take(&mut self.scanner);
         let fed = scanner.feed(bytes, |frame| match frame.opcode {
             CLOSE => self.end(),
-            PING => write_client_frame(&mut self.unsent, PONG, frame.head),
+            PING => self.write(PONG, frame.head),
             PONG => {}
             _ => {
                 self.set_up(&frame);

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod payload;
 pub mod process;
 pub mod publisher;
+pub mod record;
 pub mod request;
 pub mod scenario;
 pub mod stamp;
