@@ -9,7 +9,7 @@ import time
 
 SERVER_CORE, LOADER_CORE = 0, 1
 STARTING, LOADING, ENDING = 15, 240, 10  # seconds
-ADDRESS = re.compile(rb"http://(127\.0\.0\.1:\d+)")
+ADDRESS = re.compile(rb"http://([\d.]+:\d+)")
 
 
 class RunFailed(Exception):
@@ -51,21 +51,28 @@ def serving(run, programs, folder):
         "wshub": ["serve", "--listen", "127.0.0.1:0", "--shards", "1"]
         + [word for setting in run.settings for word in ("--set", setting)],
     }
+    command = [programs[run.server], *arguments[run.server]]
+    with running(command, folder, on_core(SERVER_CORE)) as (process, address):
+        time.sleep(0.3)  # What starting costs isn't what a connection costs.
+        yield process.pid, address
+
+
+@contextlib.contextmanager
+def running(command, folder, preexec=None):
+    """The process of a server and the address it listens on; what it says goes into the folder."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("WSHUB_")}
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
-            [programs[run.server], *arguments[run.server]],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
             cwd=folder,
             env=clean,
-            preexec_fn=on_core(SERVER_CORE),
+            preexec_fn=preexec,
         )
     try:
-        address = listening(process, folder)
-        time.sleep(0.3)  # What starting costs isn't what a connection costs.
-        yield process.pid, address
+        yield process, listening(process, folder)
     finally:
         end(process)
 
