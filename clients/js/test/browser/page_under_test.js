@@ -141,11 +141,6 @@ class Device {
     return this.card.locator(`[role=tab][data-room=${JSON.stringify(room)}]`);
   }
 
-  /** Who is in the room that is shown. */
-  present() {
-    return this.part("present").locator("li .name").allTextContents();
-  }
-
   /** Waits until just these users are in the room that is shown. */
   async sees(...users) {
     const row = this.part("present").locator("ul");
@@ -197,10 +192,6 @@ class Device {
   /** Waits until it says just this about who is typing. */
   async typing(sentence) {
     await this.part("typing").filter({ hasText: new RegExp(`^${sentence}$`) }).waitFor();
-  }
-
-  async silent() {
-    await this.card.locator("[data-testid=typing][data-active=false]").waitFor({ state: "attached" });
   }
 
   async openWire() {
