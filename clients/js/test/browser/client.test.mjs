@@ -8,18 +8,13 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { launch } from "./chromium.js";
 import { HubProcess } from "./hub_process.js";
 
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM_BIN ?? "/usr/bin/chromium",
-    headless: true,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-  });
+  browser = await launch();
 });
 
 after(() => browser?.close());
@@ -27,7 +22,8 @@ after(() => browser?.close());
 /** A page of the hub's own origin with a client in it, and what that was told, as `hub` and `told`. */
 async function pageWithClient(url, options) {
   const page = await browser.newPage();
-  await page.goto(url);
+  // The first page itself has users of these names.
+  await page.goto(`${url}wshub.js`);
   await page.evaluate(async (given) => {
     const { connect } = await import("/wshub.js");
     globalThis.told = [];
