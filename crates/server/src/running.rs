@@ -180,7 +180,8 @@ impl Shards {
 
 impl Drop for Shards {
     fn drop(&mut self) {
-        self.inboxes.give(Order::Stop(drain::AT_ONCE.as_millis() as u32));
+        self.inboxes
+            .give(Order::Stop(drain::AT_ONCE.as_millis() as u32));
     }
 }
 
