@@ -5,5 +5,6 @@
 pub mod repository;
 pub mod rules;
 pub mod rust;
+pub mod translation;
 
 pub use repository::{Finding, Kind, SourceFile, project_files};

@@ -96,3 +96,15 @@ fn all_rust_can_be_read_by_the_rules() {
     };
     hold(unreadable);
 }
+
+#[test]
+fn the_chinese_readme_has_the_headings_and_the_code_of_the_english_one() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let read = |name| std::fs::read_to_string(root.join(name)).expect("a README");
+    let [english, chinese] = ["README.md", "README.zh-CN.md"].map(read);
+    assert_eq!(
+        wshub_tidy::translation::skeleton(&english),
+        wshub_tidy::translation::skeleton(&chinese),
+        "change README.zh-CN.md as README.md was changed"
+    );
+}
