@@ -126,7 +126,8 @@ def test_progress_is_told_where_it_is_asked_for(node, publish):
 
 
 def test_a_hundred_thousand_lines_come_in_order_and_take_no_memory(start, join_hub, publish):
-    node = start()
+    # Ann reads more slowly than lines are published: all of them may wait for her.
+    node = start("limits.queue_messages=100000", "limits.queue_bytes=64MiB")
     ann = join_hub(node, "ann")
     command = publish(node, "--broadcast")
     peaks = []
@@ -190,15 +191,18 @@ def test_a_node_killed_in_the_midst_of_lines_makes_none_come_twice(start, typed,
     reader = typed("tail", node.url, "--raw")
     reader.noted.until("connected to")
     command = publish(node, *over, "--broadcast")
-    feeding = threading.Thread(
-        target=lambda: command.type("".join(f"{number}\n" for number in range(30_000)))
+    first, rest = (
+        "".join(f"{number}\n" for number in numbers)
+        for numbers in (range(20_000), range(20_000, 30_000))
     )
+    feeding = threading.Thread(target=lambda: command.type(first))
     feeding.start()
     reader.printed.data(500)
     node.kill()
     node = start(port=node.port)
     reader.noted.until("connected again")
     feeding.join()
+    command.type(rest)
     command.end_of_input()
     ends(command)
     node.publish({"type": "broadcast", "data": "end"})
