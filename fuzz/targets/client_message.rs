@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use wshub_protocol::client_message::{
-    Body, ClientMessage, Publish, Refusal, Target, parse, parse_body, parse_publish,
-    parse_publishes,
+    Body, ClientMessage, HISTORY_MESSAGES, Publish, Refusal, Target, parse, parse_body,
+    parse_publish, parse_publishes,
 };
 use wshub_protocol::{After, Cursor, ErrorCode};
 
@@ -76,10 +76,19 @@ fn taken(bytes: &[u8], message: &ClientMessage) {
         }
         match message {
             ClientMessage::Ack { cursors } => assert_eq!(value["cursor"], listed(cursors)),
-            ClientMessage::Join {
-                after: Some(After::Places(places)),
-                ..
-            } => assert_eq!(value["after"], listed(places)),
+            ClientMessage::Join { wish, .. } => {
+                if let Some(After::Places(places)) = &wish.after {
+                    assert_eq!(value["after"], listed(places));
+                }
+                assert_eq!(value["presence"] == true, wish.presence);
+                if let Some(history) = wish.history {
+                    assert!(history <= HISTORY_MESSAGES && value["history"] == history);
+                }
+            }
+            ClientMessage::Publish(message) => {
+                assert_eq!(value["ephemeral"] == true, message.ephemeral);
+                assert_eq!(value["to"] == "others", message.to_others);
+            }
             _ => {}
         }
     }
@@ -127,5 +136,10 @@ fn sent_again(message: &Publish) -> String {
         .id
         .as_ref()
         .map_or("null".to_owned(), |id| quoted(id.as_str()));
-    format!(r#"{{{target},"id":{id},"data":{}}}"#, message.data)
+    let to = if message.to_others { "others" } else { "all" };
+    let ephemeral = message.ephemeral;
+    format!(
+        r#"{{{target},"id":{id},"to":"{to}","ephemeral":{ephemeral},"data":{}}}"#,
+        message.data
+    )
 }
