@@ -76,7 +76,7 @@ impl Accounts {
     }
 
     /// Enters a message given to the connection whose account this is, opening one if need be.
-    pub(crate) fn enter(&mut self, key: &mut u32, place: u64) -> &mut Account {
+    pub(crate) fn enter(&mut self, key: &mut u32, place: u64) {
         if *key == NONE {
             *key = self.unused.pop().unwrap_or_else(|| {
                 self.accounts.push(Account::default());
@@ -90,7 +90,6 @@ impl Accounts {
             account.covered = account.covered.saturating_sub(1);
         }
         account.given.push_back(place);
-        account
     }
 
     pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut Account> {

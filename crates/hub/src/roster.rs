@@ -167,7 +167,7 @@ impl Roster {
     /// they have, for these shards.
     pub(crate) fn counts_due(&mut self) -> Vec<(RoomId, u64, ShardSet)> {
         let mut counts = Vec::new();
-        for id in self.due.extract_if(|_| true).collect::<Vec<_>>() {
+        for id in self.due.drain().collect::<Vec<_>>() {
             let Some(key) = self.find(&id) else { continue };
             let record = &self.rooms[key as usize];
             counts.push((id, record.users.len() as u64, record.shards));

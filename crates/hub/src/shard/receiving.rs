@@ -16,16 +16,11 @@ impl<S> Shard<S> {
     /// Remembers that a connection was given a message to its user.
     pub(super) fn note_given(&mut self, index: u32, place: u64) {
         let connection = &mut self.connections[index as usize];
-        let account = self.accounts.enter(&mut connection.receipts, place);
-        if !connection.acks
-            && account.may_be_pinged()
-            && !std::mem::replace(&mut account.listed, true)
-        {
-            self.outgoing.list_for_ping(index);
-        }
+        self.accounts.enter(&mut connection.receipts, place);
+        self.list_for_receipt(index);
     }
 
-    /// Lists a connection whose socket takes something again, if it has messages to ask a receipt for.
+    /// Lists a connection, once, if it has messages to ask a receipt for and none is asked for.
     pub(super) fn list_for_receipt(&mut self, index: u32) {
         let connection = &self.connections[index as usize];
         let Some(account) = self.accounts.get_mut(connection.receipts) else {
