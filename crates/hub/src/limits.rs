@@ -21,6 +21,9 @@ pub struct Limits {
     pub connections_per_user: u32,
     /// Rooms of one connection.
     pub rooms_per_connection: u32,
+    /// Rooms of connections that are gone which are kept for them until they are back, each counted. Beyond it those
+    /// that were away for longest are taken out of theirs early.
+    pub absent_memberships: usize,
     /// A ping goes out this often, in milliseconds.
     pub heartbeat_interval_ms: u64,
     /// A connection without a frame for this long is gone, in milliseconds.
@@ -46,6 +49,7 @@ impl Default for Limits {
             partial_bytes: 256 * 1024 * 1024,
             connections_per_user: 1000,
             rooms_per_connection: 1000,
+            absent_memberships: ABSENT_MEMBERSHIPS,
             heartbeat_interval_ms: 50_000,
             heartbeat_timeout_ms: 60_000,
             write_timeout_ms: 10_000,
@@ -59,8 +63,8 @@ impl Default for Limits {
 /// How long a user whose last connection in a room ended without leaving still counts as there, in milliseconds: long
 /// enough for a page to be loaded again or a phone to change its network.
 pub const GRACE_MS: u64 = 10_000;
-/// Rooms of connections that are gone which a shard keeps for them that long, each counted: 24 MB. Beyond it those that
-/// were away for longest are taken out of theirs early. No fewer than one connection may be in, by the configuration.
+/// As many rooms of connections that are gone does a shard keep for them that long: 24 MB. No fewer than one connection
+/// may be in, by the configuration.
 pub const ABSENT_MEMBERSHIPS: usize = 1_000_000;
 /// How long a closing connection may take to say good-bye, in milliseconds: long enough for a slow link's round trip,
 /// short enough that a silent peer soon frees its descriptor.

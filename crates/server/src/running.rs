@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use mio::Poll;
 use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
+use wshub_hub::limits::ABSENT_MEMBERSHIPS;
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::slow::{Pattern, SlowPolicies, SlowPolicy};
@@ -226,6 +227,7 @@ fn shard_limits(config: &Config) -> Limits {
         partial_bytes: config.limits.partial_bytes / config.shards,
         connections_per_user: config.limits.connections_per_user as u32,
         rooms_per_connection: config.limits.rooms_per_connection as u32,
+        absent_memberships: ABSENT_MEMBERSHIPS,
         heartbeat_interval_ms: config.heartbeat.interval.as_millis() as u64,
         heartbeat_timeout_ms: config.heartbeat.timeout.as_millis() as u64,
         write_timeout_ms: config.limits.write_timeout.as_millis() as u64,

@@ -10,7 +10,7 @@ use super::{Effect, Shard, Token};
 use crate::absences::Absence;
 use crate::connection::NONE;
 use crate::frames::Shared;
-use crate::limits::{ABSENT_MEMBERSHIPS, GRACE_MS};
+use crate::limits::GRACE_MS;
 use crate::question::{Admission, Caught, History, Joining, Question};
 use crate::rooms::{self, Memberships, Owner};
 use crate::time::{Now, Tick};
@@ -215,7 +215,7 @@ impl<S> Shard<S> {
             Some(before) => before.next_of_user = key,
             None => user.first_absence = key,
         }
-        while self.absences.memberships() > ABSENT_MEMBERSHIPS {
+        while self.absences.memberships() > self.limits.absent_memberships {
             self.end_oldest_absence();
         }
     }

@@ -231,6 +231,27 @@ fn whoever_is_refused_is_not_left_among_the_members() {
     ledger::hold(&world, &ann);
 }
 
+#[test]
+fn where_too_many_rooms_are_kept_for_those_who_vanished_the_first_of_them_has_left_early() {
+    let world = World::with_seed(616).limits(|limits| limits.absent_memberships = 4);
+    let [ann, bob, cid, dan] = world.connect_all(["ann", "bob", "cid", "dan"]);
+    [&bob, &cid].iter().for_each(|client| client.joins("side"));
+    for client in [&bob, &cid, &dan] {
+        client.joins("news");
+    }
+    ann.watches("news");
+    bob.hangs_up();
+    cid.hangs_up();
+    assert_eq!(ann.saw().len(), 0, "as many as may be");
+    dan.hangs_up();
+    assert_eq!(ann.saw(), ["leave bob"]);
+    assert_eq!(world.names_in("side", None, 9), ["cid"]);
+    let back = cid.comes_back().join("news");
+    world.advance(GRACE_MS + BIT_MS);
+    assert_eq!(ann.saw(), ["leave bob", "leave dan"]);
+    ledger::hold(&world, &back);
+}
+
 /// A room of just as many users as are still named, one of whom watches it; and that one.
 fn full_hall() -> (World, Client, Vec<Client>) {
     let world = World::with_seed(614).shards(3);
