@@ -69,7 +69,7 @@ pub struct Ledger {
     pub unwritten: Counter,
     /// Gave way to newer ones by the policy for slow connections; the client was told by `gap`.
     pub gap: Counter,
-    /// Were ephemeral, and came when the connection was behind.
+    /// Were ephemeral, and came when the connection had no room for them or was catching up.
     pub ephemeral: Counter,
 }
 
@@ -86,7 +86,7 @@ pub struct LedgerCounts {
     pub unwritten: u64,
     /// Gave way to newer ones.
     pub gap: u64,
-    /// Were ephemeral, and came to a connection that was behind.
+    /// Were ephemeral, and came to a connection that had no room for them or was catching up.
     pub ephemeral: u64,
 }
 

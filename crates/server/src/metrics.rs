@@ -161,7 +161,7 @@ fn ledger(node: &Node, page: &mut Page) {
     );
     page.counters(
         "wshub_dropped_total",
-        "Lost: too_slow and unwritten with their connection, gap by the policy for slow ones, ephemeral for want of room on a slow one, pushed_out of a full queue, queues_full for want of room in all.",
+        "Lost: too_slow and unwritten with their connection, gap by the policy for slow ones, ephemeral on one that was slow or catching up, pushed_out of a full queue, queues_full for want of room in all.",
         "reason",
         ledger.dropped.into_iter(),
     );

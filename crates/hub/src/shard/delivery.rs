@@ -5,12 +5,43 @@ use std::sync::Arc;
 use wshub_protocol::client_message::{Refusal, Target};
 use wshub_protocol::server_message;
 
+use super::writing::Outgoing;
 use super::{Shard, Token};
-use crate::connection::NONE;
-use crate::frames::Shared;
+use crate::connection::{Connection, NONE};
+use crate::frames::{FrameKey, Shared};
 use crate::message::{Asked, Kind, Message, Outcome};
 use crate::rooms;
 use crate::time::Now;
+
+/// For how many connections a message was, and how many had room for it.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) receivers: u64,
+    pub(super) queued: u64,
+}
+
+impl Outgoing {
+    /// Queues a message to a connection that it may be for; whether it did. One that catches up finds it in the log,
+    /// unless it only passes by: then it has missed it.
+    fn offer<S>(
+        &mut self,
+        now: Now,
+        index: u32,
+        connection: &mut Connection<S>,
+        key: FrameKey,
+        message: &Message,
+        tally: &mut Tally,
+    ) -> bool {
+        let misses = !connection.live && connection.greeted && message.is_ephemeral();
+        if !(connection.live || misses) || !message.is_for(&connection.session) {
+            return false;
+        }
+        let took = !misses && self.queue_message(now, index, connection, key, message);
+        tally.receivers += 1;
+        tally.queued += u64::from(took);
+        took
+    }
+}
 
 impl<S> Shard<S> {
     /// Queues a message to each connection of this shard that it is for.
@@ -19,18 +50,13 @@ impl<S> Shard<S> {
             end.offset = offset;
         }
         let key = self.outgoing.hold(Shared::Message(Arc::clone(&message)));
-        let (mut receivers, mut queued) = (0, 0);
+        let mut tally = Tally::default();
         match &message.target {
             Target::Everybody => {
                 for (index, connection) in &mut self.connections {
-                    if connection.live && message.is_for(&connection.session) {
-                        let index = index as u32;
-                        let took = self
-                            .outgoing
-                            .queue_message(now, index, connection, key, &message);
-                        receivers += 1;
-                        queued += u64::from(took);
-                    }
+                    let index = index as u32;
+                    self.outgoing
+                        .offer(now, index, connection, key, &message, &mut tally);
                 }
             }
             Target::Users(users) => {
@@ -42,15 +68,11 @@ impl<S> Shard<S> {
                     while index != NONE {
                         let connection = &mut self.connections[index as usize];
                         let next = connection.next_of_user;
-                        if connection.live && message.is_for(&connection.session) {
-                            receivers += 1;
-                            let took = self
-                                .outgoing
-                                .queue_message(now, index, connection, key, &message);
-                            queued += u64::from(took);
-                            if took && !message.is_ephemeral() {
-                                self.note_given(index, message.place());
-                            }
+                        let took = self
+                            .outgoing
+                            .offer(now, index, connection, key, &message, &mut tally);
+                        if took && !message.is_ephemeral() {
+                            self.note_given(index, message.place());
                         }
                         index = next;
                     }
@@ -63,24 +85,20 @@ impl<S> Shard<S> {
                     .map_or(rooms::NONE, |room| self.rooms.first_member(room));
                 while let Some((index, _, next)) = self.rooms.next_member(at) {
                     let connection = &mut self.connections[index as usize];
-                    if connection.live && message.is_for(&connection.session) {
-                        let took = self
-                            .outgoing
-                            .queue_message(now, index, connection, key, &message);
-                        receivers += 1;
-                        queued += u64::from(took);
-                    }
+                    self.outgoing
+                        .offer(now, index, connection, key, &message, &mut tally);
                     at = next;
                 }
             }
         }
         self.outgoing.release(key);
-        self.count_out(&message, receivers, queued);
+        self.count_out(&message, &tally);
         self.evict_slow(now);
     }
 
     /// Counts a message for so many receivers, of which not all had room.
-    pub(super) fn count_out(&mut self, message: &Message, receivers: u64, queued: u64) {
+    pub(super) fn count_out(&mut self, message: &Message, tally: &Tally) {
+        let Tally { receivers, queued } = *tally;
         let ledger = &self.counters.ledger;
         self.counters
             .messages_out(Kind::of(&message.target), queued);

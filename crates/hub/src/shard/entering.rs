@@ -8,6 +8,7 @@ use wshub_protocol::ids::NAME_BYTES;
 use wshub_protocol::server_message::{self, ResetReason};
 use wshub_protocol::{CloseCode, Cursor, ErrorCode, SessionId};
 
+use super::delivery::Tally;
 use super::{Effect, Mode, Shard, Token};
 use crate::connection::{CatchingUp, Connection, Leaves, NONE, Phase, Stage};
 use crate::frames::Shared;
@@ -342,7 +343,11 @@ impl<S> Shard<S> {
             .outgoing
             .queue_message(now, index, connection, key, &message);
         self.outgoing.release(key);
-        self.count_out(&message, 1, u64::from(queued));
+        let tally = Tally {
+            receivers: 1,
+            queued: u64::from(queued),
+        };
+        self.count_out(&message, &tally);
         if queued && !message.is_counted_by_connection() {
             self.note_given(index, place);
         }

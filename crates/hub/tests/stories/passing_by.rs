@@ -138,6 +138,30 @@ fn whoever_is_behind_is_not_given_it_and_it_is_counted() {
 }
 
 #[test]
+fn whoever_catches_up_misses_what_passes_by_meanwhile_and_it_is_counted() {
+    let world = World::with_seed(635);
+    let ann = world.connect("ann");
+    ann.hangs_up();
+    (0..100).for_each(|number| world.broadcast(&format!("{number}: {}", "word ".repeat(2000))));
+    let back = world.visitor("ann").resuming(&ann).with_buffer(1000);
+    let back = back.in_rooms("news").that_reads_nothing().comes();
+    for target in [
+        r#""type":"broadcast""#,
+        r#""type":"room","room_id":"news""#,
+        r#""type":"user","target_ids":["ann"]"#,
+    ] {
+        world.posts(&format!(r#"{{{target},"ephemeral":true,"data":1}}"#));
+    }
+    let missed = world.ledger();
+    assert_eq!(missed.ephemeral, 3, "{missed:?}");
+    back.reads_on();
+    assert_eq!(back.heard().len(), 100);
+    let counts = world.ledger();
+    assert_eq!((counts.accepted, counts.delivered), (103, 100));
+    assert_eq!((counts.ephemeral, counts.in_flight()), (3, 0));
+}
+
+#[test]
 fn it_pushes_out_nothing_of_a_room_of_which_only_the_newest_waits() {
     let world = world_with(SlowPolicy::Latest, 634);
     let visitor = world.visitor("ann").with_buffer(1000).in_rooms("ticks");
