@@ -24,8 +24,17 @@ pub struct Wanted {
     pub deflates: bool,
     /// It was in before and has lost its place: there is no `connected` that could tell what its user's queue has lost.
     pub again: bool,
-    /// Rooms to join at once; in place of what is no room's id its text.
-    pub rooms: Vec<Result<RoomId, String>>,
+    /// Rooms to join at once, and in their places those that it is refused.
+    pub rooms: Vec<Result<RoomId, Barred>>,
+}
+
+/// A room that a connection named and isn't let into.
+#[derive(Debug)]
+pub enum Barred {
+    /// This text is no room's id.
+    Name(String),
+    /// It would be in too many.
+    Surplus(RoomId),
 }
 
 /// What a connection finds as it enters.
@@ -46,7 +55,7 @@ pub struct Entrance {
     /// How many the queue has lost since its user was last told.
     pub missed: u64,
     /// The rooms it wanted, in their order, with how many users are in each.
-    pub rooms: Vec<Result<(RoomId, u32), String>>,
+    pub rooms: Vec<Result<(RoomId, u32), Barred>>,
 }
 
 /// How far a connection that catches up was given what is for it.

@@ -1,12 +1,13 @@
 //! How connections come, and how those that missed something catch up: they are given it from the log as their outbox
 //! drains, and only then what is said live. So a backlog is held nowhere twice, and catching up is not being slow.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wshub_protocol::client_message::{Refusal, Target};
 use wshub_protocol::ids::NAME_BYTES;
 use wshub_protocol::server_message::{self, ResetReason};
-use wshub_protocol::{CloseCode, Cursor, ErrorCode, SessionId};
+use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId};
 
 use super::delivery::Tally;
 use super::{Effect, Mode, Shard, Token};
@@ -15,7 +16,7 @@ use crate::frames::Shared;
 use crate::message::{Arrival, Message};
 use crate::question::{Admission, Question};
 use crate::receipts;
-use crate::resume::{Behind, Entrance, Piece, PieceState, Wanted};
+use crate::resume::{Barred, Behind, Entrance, Piece, PieceState, Wanted};
 use crate::rooms::{Memberships, Owner};
 use crate::time::{Now, Tick};
 
@@ -54,7 +55,7 @@ impl<S> Shard<S> {
                     acks,
                     deflates: deflate.is_some(),
                     again: false,
-                    rooms,
+                    rooms: self.bar_surplus(rooms),
                 };
                 self.ask_to_enter(now, token, wanted);
             }
@@ -64,6 +65,23 @@ impl<S> Shard<S> {
             self.receive(now, token, &mut early);
         }
         token
+    }
+
+    /// Refuses the rooms that are more than a connection may be in, so that they aren't even asked for: whoever was let
+    /// in and had to leave at once would be seen to come and go. The rest is asked for at once, under one lock of the
+    /// tail: 1,000 rooms are some 100 µs, and a request head names no more than 4,000.
+    fn bar_surplus(&self, rooms: Vec<Result<RoomId, String>>) -> Vec<Result<RoomId, Barred>> {
+        let most = self.limits.rooms_per_connection as usize;
+        let mut distinct = BTreeSet::new();
+        let bar = |room: Result<RoomId, String>| {
+            let room = room.map_err(Barred::Name)?;
+            if !distinct.contains(&room) && distinct.len() == most {
+                return Err(Barred::Surplus(room));
+            }
+            distinct.insert(room.clone());
+            Ok(room)
+        };
+        rooms.into_iter().map(bar).collect()
     }
 
     /// Makes the connection one of its user's, and asks for what it missed.
@@ -155,7 +173,7 @@ impl<S> Shard<S> {
                     let admission = Admission::plain(room, user, entrance.end, members);
                     self.join_at_once(now, token, &admission);
                 }
-                Err(text) if self.is_open(token) => self.refuse_room_name(now, index, text),
+                Err(barred) if self.is_open(token) => self.tell_barred(now, index, barred),
                 Err(_) => {}
             }
         }
@@ -185,6 +203,13 @@ impl<S> Shard<S> {
         connected.write(&mut self.json);
         self.counters.clients.add(1);
         self.send_json(now, index);
+    }
+
+    fn tell_barred(&mut self, now: Now, index: u32, barred: Barred) {
+        match barred {
+            Barred::Name(text) => self.refuse_room_name(now, index, text),
+            Barred::Surplus(room) => self.refuse_room(now, index, &room),
+        }
     }
 
     fn refuse_room_name(&mut self, now: Now, index: u32, mut text: String) {

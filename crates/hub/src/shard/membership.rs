@@ -318,7 +318,7 @@ impl<S> Shard<S> {
         }
     }
 
-    fn refuse_room(&mut self, now: Now, index: u32, room: &RoomId) {
+    pub(super) fn refuse_room(&mut self, now: Now, index: u32, room: &RoomId) {
         let refusal = Refusal {
             code: ErrorCode::TooManyRooms,
             sentence: format!(

@@ -242,3 +242,19 @@ fn rooms_in_the_query_count_for_the_limit_of_the_connection() {
     assert_eq!(ann.types(), ["connected", "joined", "joined", "error"]);
     assert_eq!(ann.errors(), ["too_many_rooms"]);
 }
+
+#[test]
+fn nobody_is_seen_to_come_into_a_room_that_the_query_names_beyond_the_limit() {
+    let world = World::with_seed(232)
+        .shards(2)
+        .limits(|limits| limits.rooms_per_connection = 2);
+    let [ann, bob] = world.connect_all(["ann", "bob"]);
+    ann.watches("b");
+    bob.watches("c");
+    let cid = world.visitor("cid").in_rooms("a,b,a,c,b,d").comes();
+    let [ok, no] = ["joined", "error"];
+    assert_eq!(cid.types(), ["connected", ok, ok, ok, no, ok, no]);
+    let refused = cid.each("error", |said| said.room_id.clone().expect("a room"));
+    assert_eq!(refused, ["c", "d"]);
+    assert_eq!((ann.saw(), bob.saw()), (vec!["join cid".into()], vec![]));
+}
