@@ -1,6 +1,6 @@
 //! One connection's state, all of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use wshub_protocol::extensions::Deflate;
@@ -104,8 +104,8 @@ pub(crate) struct CatchingUp {
     pub(crate) waiting: VecDeque<Arc<Message>>,
     /// With those, it was given all up to here.
     pub(crate) place: u64,
-    /// Rooms that were given up to another place, by key: those of the first `asked` stand in the question under way.
-    pub(crate) rooms: Vec<(u32, u64)>,
+    /// Rooms that were given up to another place, by key.
+    pub(crate) rooms: BTreeMap<u32, OwnPlace>,
     pub(crate) stage: Stage,
     /// Bytes of the next message, where that is known: it had no room.
     pub(crate) next_bytes: usize,
@@ -113,13 +113,21 @@ pub(crate) struct CatchingUp {
     pub(crate) early: Vec<u8>,
 }
 
+/// Up to where a connection was given what was said in a room, where that isn't the place of the rest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnPlace {
+    pub(crate) place: u64,
+    /// The question under way asks from there.
+    asked: bool,
+}
+
 /// What a connection that catches up waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// To be let in.
     Entering,
-    /// For the next part of the log, with so many of its rooms that have places of their own.
-    Asked(usize),
+    /// For the next part of the log.
+    Asked,
     /// For room in its outbox.
     Ready,
 }
@@ -129,7 +137,7 @@ impl CatchingUp {
         Self {
             waiting: VecDeque::new(),
             place,
-            rooms: Vec::new(),
+            rooms: BTreeMap::new(),
             stage,
             next_bytes: 0,
             early: Vec::new(),
@@ -144,52 +152,51 @@ impl CatchingUp {
 
     /// Up to where it was given what was said in a room.
     pub(crate) fn place_in(&self, room: u32) -> u64 {
-        let own = self.rooms.iter().find(|(key, _)| *key == room);
-        own.map_or(self.place, |(_, place)| *place)
+        let own = self.rooms.get(&room);
+        own.map_or(self.place, |own| own.place)
     }
 
     /// Has a room go on from a place of its own, whatever is under way for it.
     pub(crate) fn set_room(&mut self, room: u32, place: u64) {
-        self.forget_room(room);
-        self.rooms.push((room, place));
+        let asked = false;
+        self.rooms.insert(room, OwnPlace { place, asked });
     }
 
     /// Has nothing more come of a room.
     pub(crate) fn forget_room(&mut self, room: u32) {
-        let Some(at) = self.rooms.iter().position(|(key, _)| *key == room) else {
-            return;
-        };
-        self.rooms.remove(at);
-        if let Stage::Asked(rooms) = &mut self.stage
-            && at < *rooms
-        {
-            *rooms -= 1;
-        }
+        self.rooms.remove(&room);
     }
 
-    /// The rooms that have come since the question under way was asked.
-    pub(crate) fn unasked(&self) -> &[(u32, u64)] {
-        match self.stage {
-            Stage::Asked(rooms) => &self.rooms[rooms..],
-            Stage::Entering | Stage::Ready => &self.rooms,
-        }
+    /// Takes in that it is asked for all that isn't given yet.
+    pub(crate) fn ask(&mut self) {
+        self.stage = Stage::Asked;
+        self.rooms.values_mut().for_each(|own| own.asked = true);
+    }
+
+    /// Whether a room has come since the question under way was asked.
+    pub(crate) fn is_unasked(&self, room: u32) -> bool {
+        self.rooms.get(&room).is_some_and(|own| !own.asked)
+    }
+
+    /// The first of the places of those rooms.
+    pub(crate) fn first_unasked(&self) -> Option<u64> {
+        let unasked = self.rooms.values().filter(|own| !own.asked);
+        unasked.map(|own| own.place).min()
     }
 
     /// Takes in that all the question asked for was given up to `place`.
     pub(crate) fn advance(&mut self, place: u64) {
-        let Stage::Asked(asked) = self.stage else {
+        if self.stage != Stage::Asked {
             return;
-        };
+        }
         self.stage = Stage::Ready;
         self.place = self.place.max(place);
-        for (_, own) in &mut self.rooms[..asked] {
-            *own = place.max(*own);
-        }
         let common = self.place;
-        let mut at = 0;
-        self.rooms.retain(|(_, own)| {
-            at += 1;
-            at > asked || *own != common
+        self.rooms.retain(|_, own| {
+            if own.asked {
+                own.place = place.max(own.place);
+            }
+            !own.asked || own.place != common
         });
     }
 }

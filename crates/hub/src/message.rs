@@ -160,6 +160,15 @@ impl Message {
         self.is_ephemeral() || !matches!(self.target, Target::Users(_))
     }
 
+    /// Whether a user may be among those it is for, as far as that is known without the members of its room.
+    #[must_use]
+    pub fn may_be_for(&self, user: &UserId) -> bool {
+        match &self.target {
+            Target::Users(users) => users.contains(user),
+            Target::Everybody | Target::Room(_) => true,
+        }
+    }
+
     /// Whether a session is to get it.
     #[must_use]
     pub fn is_for(&self, session: &SessionId) -> bool {

@@ -65,8 +65,20 @@ pub struct Behind {
     pub user: UserId,
     /// It was given all for its user and for everybody up to here.
     pub place: u64,
-    /// Its rooms, and up to where it was given what was said there.
+    /// Rooms, and up to where it was given what was said there.
     pub rooms: Vec<(RoomId, u64)>,
+    /// Which rooms those are.
+    pub names: Names,
+}
+
+/// Which of its rooms a connection that catches up names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// All of them.
+    All,
+    /// Those that were given less than the rest. Behind `place` there are few entries: it is given all of them that may
+    /// be for it, and knows by itself which rooms it is in.
+    Behind,
 }
 
 /// The next part of what a connection has to catch up with.
@@ -76,6 +88,8 @@ pub struct Piece {
     pub messages: Vec<Arc<Message>>,
     /// With them it was given all up to here.
     pub place: u64,
+    /// The log's end at this moment.
+    pub end: Cursor,
     /// Where that leaves it.
     pub state: PieceState,
 }
@@ -95,3 +109,5 @@ pub enum PieceState {
 pub const PIECE_MESSAGES: usize = 64;
 /// A piece of at least this many bytes is enough.
 pub const PIECE_BYTES: usize = 256 * 1024;
+/// The most entries that are looked at one by one for a piece.
+pub const PIECE_ENTRIES: u64 = 256;

@@ -126,6 +126,11 @@ impl Rooms {
             .copied()
     }
 
+    /// The id of a room with members.
+    pub(crate) fn id(&self, key: u32) -> &RoomId {
+        &self.rooms[key as usize].id
+    }
+
     /// How many connections of this shard are in a room, those that are gone included.
     pub(crate) fn members(&self, id: &str) -> u32 {
         self.find(id)

@@ -18,7 +18,9 @@ use crate::message::{Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
 use crate::question::{Admission, Caught, HISTORY_BYTES, History, Joining, Question, USERS_TOLD};
 use crate::queues::Found;
-use crate::resume::{Behind, Entrance, PIECE_BYTES, PIECE_MESSAGES, Piece, PieceState, Wanted};
+use crate::resume::{
+    Behind, Entrance, Names, PIECE_BYTES, PIECE_ENTRIES, PIECE_MESSAGES, Piece, PieceState, Wanted,
+};
 use crate::roster::{Entered, News, Roster};
 use crate::shard::Token;
 use crate::time::Now;
@@ -305,18 +307,28 @@ impl Tail {
     /// Gives a connection of `shard` the next part of what it has to catch up with.
     fn catch_up<S>(&self, shard: usize, token: Token, behind: &Behind, post: &impl Post<S>) {
         let rooms = behind.rooms.iter().map(|(room, place)| (room, *place));
-        let first = rooms.clone().map(|(_, place)| place).min();
-        let lost = behind.place.min(first.unwrap_or(u64::MAX)) < self.dropped();
+        let first = rooms.clone().map(|(_, place)| place);
+        let first = first.fold(behind.place, u64::min);
         let mut piece = Piece {
             messages: Vec::new(),
             place: behind.place,
+            end: self.end(),
             state: PieceState::Lost,
         };
-        if !lost {
-            (piece.place, piece.state) = (self.end, PieceState::End);
+        if first >= self.dropped() {
+            let (listed, last) = match behind.names {
+                Names::All => (self.end, self.end),
+                Names::Behind => (behind.place, self.end.min(behind.place + PIECE_ENTRIES)),
+            };
+            (piece.place, piece.state) = (last, PieceState::More);
+            if last == self.end {
+                piece.state = PieceState::End;
+            }
             let mut bytes = 0;
-            let mut places = self.index.behind(behind.place, &behind.user, rooms);
-            for place in places.by_ref() {
+            let places = self.index.behind(behind.place, &behind.user, rooms);
+            let walked = listed + 1..=last;
+            let walked = walked.filter(|&place| self.at(place).may_be_for(&behind.user));
+            for place in places.take_while(|&place| place <= listed).chain(walked) {
                 if piece.messages.len() == PIECE_MESSAGES || bytes >= PIECE_BYTES {
                     // What was given so far is all that there is before this one.
                     (piece.place, piece.state) = (place - 1, PieceState::More);

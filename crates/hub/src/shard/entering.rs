@@ -16,7 +16,7 @@ use crate::frames::Shared;
 use crate::message::{Arrival, Message};
 use crate::question::{Admission, Question};
 use crate::receipts;
-use crate::resume::{Barred, Behind, Entrance, Piece, PieceState, Wanted};
+use crate::resume::{Barred, Behind, Entrance, Names, PIECE_ENTRIES, Piece, PieceState, Wanted};
 use crate::rooms::{Memberships, Owner};
 use crate::time::{Now, Tick};
 
@@ -240,15 +240,16 @@ impl<S> Shard<S> {
 
     /// Takes the next part of what a connection catches up with.
     pub(super) fn caught_up(&mut self, now: Now, token: Token, piece: Piece) {
+        self.end = Some(piece.end);
         let index = token.index();
         let Some(connection) = self
             .connections
-            .get_mut(index as usize)
+            .get(index as usize)
             .filter(|connection| connection.generation == token.generation())
         else {
             return;
         };
-        let Some(catching_up) = connection.catching_up.as_mut() else {
+        let Some(catching_up) = &connection.catching_up else {
             return;
         };
         if piece.state == PieceState::Lost {
@@ -256,15 +257,16 @@ impl<S> Shard<S> {
         }
         // It may have joined rooms since it asked: what stands behind their places comes with them, in order. It may
         // have left others, and even come back.
-        let unasked = catching_up.unasked();
-        let mut place = unasked.iter().fold(piece.place, |all, one| all.min(one.1));
-        let mut at_end = piece.state == PieceState::End && unasked.is_empty();
-        let (rooms, session, memberships) = (&self.rooms, connection.session, connection.rooms);
+        let unasked = catching_up.first_unasked();
+        let mut place = unasked.map_or(piece.place, |unasked| unasked.min(piece.place));
+        let mut at_end = piece.state == PieceState::End && unasked.is_none();
         let is_due = |message: &Arc<Message>| match &message.target {
-            _ if message.place() > place || !message.is_for(&session) => false,
-            Target::Room(room) => rooms.find(room.as_str()).is_some_and(|key| {
-                rooms.contains(key, Owner::Connection(index), &memberships)
-                    && unasked.iter().all(|(own, _)| *own != key)
+            _ if message.place() > place || !message.is_for(&connection.session) => false,
+            Target::Room(room) => self.rooms.find(room.as_str()).is_some_and(|key| {
+                let owner = Owner::Connection(index);
+                self.rooms.contains(key, owner, &connection.rooms)
+                    && !catching_up.is_unasked(key)
+                    && message.place() > catching_up.place_in(key)
             }),
             Target::Everybody | Target::Users(_) => true,
         };
@@ -347,15 +349,25 @@ impl<S> Shard<S> {
         let Some(catching_up) = &mut connection.catching_up else {
             return;
         };
-        let rooms = self.rooms.of(&connection.rooms);
+        let end = self.end.map_or(0, |end| end.offset.major);
+        let left = end.saturating_sub(catching_up.place);
+        let (names, rooms) = if left <= PIECE_ENTRIES.min(connection.rooms.rooms.into()) {
+            let own = catching_up.rooms.iter();
+            let own = own.filter(|(_, own)| own.place < catching_up.place);
+            let own = own.map(|(&key, own)| (self.rooms.id(key).clone(), own.place));
+            (Names::Behind, own.collect())
+        } else {
+            let all = self.rooms.of(&connection.rooms);
+            let all = all.map(|(key, room)| (room.clone(), catching_up.place_in(key)));
+            (Names::All, all.collect())
+        };
         let behind = Behind {
             user: self.users.get(connection.user).id.clone(),
             place: catching_up.place,
-            rooms: rooms
-                .map(|(key, room)| (room.clone(), catching_up.place_in(key)))
-                .collect(),
+            rooms,
+            names,
         };
-        catching_up.stage = Stage::Asked(catching_up.rooms.len());
+        catching_up.ask();
         self.ask(Question::CatchUp(token, behind.into()));
     }
 

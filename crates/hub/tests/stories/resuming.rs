@@ -2,6 +2,7 @@
 
 use wshub_protocol::CloseCode;
 
+use crate::ledger;
 use crate::world::{Client, World, numbers, secs};
 
 #[test]
@@ -534,5 +535,51 @@ fn who_leaves_and_joins_again_while_catching_up_goes_on_from_the_second_join() {
             rooms[rooms.len() - behind..],
             (from + 1..=310).collect::<Vec<_>>()
         );
+    }
+}
+
+#[test]
+fn to_catch_up_with_a_room_names_that_one_however_many_the_client_is_in() {
+    for seed in 0..20 {
+        let world = World::with_seed(seed).shards(1 + seed as usize % 3);
+        let rooms: Vec<String> = (0..300).map(|n| format!("r{n}")).collect();
+        let ann = world.visitor("ann").in_rooms(&rooms.join(",")).comes();
+        let place = ann.place();
+        rooms.iter().for_each(|room| world.publish(room, room));
+        let before = world.rooms_named();
+        for room in &rooms[..100] {
+            world.at_once(|| {
+                ann.joins_after(room, &place);
+                (0..world.chance(9)).for_each(|_| world.turn());
+                world.publish("r7", "said meanwhile");
+                world.publish(room, "and in the room");
+                world.publish("a room of others", "not for her");
+                world.broadcast("for all");
+            });
+        }
+        let named = world.rooms_named() - before;
+        assert!((100..250).contains(&named), "{named} with seed {seed}");
+        ledger::hold(&world, &ann);
+    }
+}
+
+#[test]
+fn whoever_catches_up_with_all_rooms_at_once_is_given_each_from_its_place() {
+    for seed in 0..20 {
+        let world = World::with_seed(seed);
+        let rooms: Vec<String> = (0..100).map(|n| format!("r{n}")).collect();
+        let ann = world.visitor("ann").in_rooms(&rooms.join(",")).comes();
+        for room in rooms.iter().chain(&rooms) {
+            world.publish(room, room);
+        }
+        world.at_once(|| {
+            for (n, room) in rooms.iter().enumerate() {
+                ann.joins_after(room, &world.cursor(n as u64 + 50));
+                (0..world.chance(3)).for_each(|_| world.turn());
+                world.publish(&rooms[world.chance(100)], "meanwhile");
+            }
+        });
+        ledger::hold(&world, &ann);
+        assert!(ann.heard().len() >= 400, "{}", ann.heard().len());
     }
 }

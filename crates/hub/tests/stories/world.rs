@@ -347,6 +347,11 @@ impl World {
         look(&self.turns.borrow().node.passed)
     }
 
+    /// How many rooms those who caught up have named to the log, each time they asked.
+    pub(crate) fn rooms_named(&self) -> usize {
+        self.turns.borrow().node.rooms_named
+    }
+
     /// Whether the log has never let go of anything.
     pub(crate) fn log_has_all(&self) -> bool {
         let turns = self.turns.borrow();

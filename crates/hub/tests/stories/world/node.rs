@@ -10,6 +10,7 @@ use wshub_engine::{Engine, Memory};
 use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::WRITE_BYTES_PER_TURN;
 use wshub_hub::message::{Asked, Describe, Description, OUTCOME_UNKNOWN, Published};
+use wshub_hub::question::Question;
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::shard::Wrote;
@@ -77,6 +78,8 @@ pub(crate) struct Node {
     pub(crate) passed: Vec<Entry>,
     /// Links in the order in which they were written to.
     pub(crate) writes: Vec<usize>,
+    /// Rooms that were named, each time, by those who caught up.
+    pub(crate) rooms_named: usize,
     pub(crate) sessions: SessionKey,
     pub(crate) engine: Memory<Socket, Inboxes>,
     /// The log takes what is published, and nobody learns of it.
@@ -128,6 +131,7 @@ impl Node {
             log: Vec::new(),
             passed: Vec::new(),
             writes: Vec::new(),
+            rooms_named: 0,
         }
     }
 
@@ -307,7 +311,12 @@ impl Node {
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
             Effect::Enter(token, wanted) => self.engine.enter(now, shard, token, *wanted),
-            Effect::Ask(question) => self.lock().answer(shard, question, &*self.inboxes),
+            Effect::Ask(question) => {
+                if let Question::CatchUp(_, behind) = &question {
+                    self.rooms_named += behind.rooms.len();
+                }
+                self.lock().answer(shard, question, &*self.inboxes);
+            }
             Effect::Receive(receipts) => self.engine.receive(&receipts),
             Effect::HalfClose(token) => {
                 if let Some(socket) = self.shards[shard].socket_mut(token) {
