@@ -98,6 +98,15 @@ pub(crate) struct Connection<S> {
     pub(crate) written_ms: u32,
 }
 
+impl<S> Connection<S> {
+    /// A place up to which it was given all that is for it, or is by what waits in its outbox.
+    pub(crate) fn surely_given(&self) -> u64 {
+        let catching_up = self.catching_up.iter();
+        let rooms = catching_up.flat_map(|catching_up| catching_up.rooms.values());
+        rooms.fold(self.told, |told, own| told.min(own.place))
+    }
+}
+
 /// A connection on its way to the log's end.
 pub(crate) struct CatchingUp {
     /// Messages of its user's queue that come first.

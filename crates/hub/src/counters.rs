@@ -67,7 +67,8 @@ pub struct Ledger {
     pub too_slow: Counter,
     /// Waited when the connection ended.
     pub unwritten: Counter,
-    /// Gave way to newer ones by the policy for slow connections; the client was told by `gap`.
+    /// Gave way to newer ones by the policy for slow connections; the client was told by `gap`. What says who comes and
+    /// goes is counted here, and as accepted, where it gave way, and nowhere else.
     pub gap: Counter,
     /// Were ephemeral, and came when the connection had no room for them or was catching up.
     pub ephemeral: Counter,

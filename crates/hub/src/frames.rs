@@ -26,8 +26,19 @@ pub enum Shared {
     Bytes(Arc<[u8]>),
     /// A ping behind messages to a user.
     Ping([u8; PING_BYTES]),
+    /// Tells those of a room who asked that somebody came or went.
+    Presence(Box<Presence>),
     /// Tells one connection that messages are missing here.
     Gap(Box<Gap>),
+    /// Tells one connection to go on from another place than what it was given before.
+    Reset(Box<[u8]>),
+}
+
+/// A frame that says who came into a room or left it.
+#[derive(Debug)]
+pub struct Presence {
+    pub(crate) room: RoomId,
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 /// A frame that stands in place of messages that a connection was too slow for.
@@ -36,10 +47,20 @@ pub struct Gap {
     pub(crate) bytes: Box<[u8]>,
     /// The room they were of, or none where they were for everybody.
     pub(crate) room: Option<RoomId>,
+    pub(crate) missing: Missing,
     /// How many they are.
     pub(crate) dropped: u64,
-    /// The place of the first.
+    /// The place of the first. Who came and went has none: then it is one that the client has passed.
     pub(crate) offset: Offset,
+}
+
+/// What a gap stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// What was said.
+    Messages,
+    /// Who came and went.
+    Presence,
 }
 
 /// A ping with a number: its header and eight digits.
@@ -51,7 +72,9 @@ impl Shared {
             Self::Message(message) => message.frame.chosen(deflate),
             Self::Bytes(bytes) => bytes,
             Self::Ping(bytes) => bytes,
+            Self::Presence(presence) => &presence.bytes,
             Self::Gap(gap) => &gap.bytes,
+            Self::Reset(bytes) => bytes,
         }
     }
 

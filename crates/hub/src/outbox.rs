@@ -14,7 +14,7 @@ use wshub_protocol::extensions::Deflate;
 use crate::frames::{FrameKey, Frames, Shared};
 use crate::message::Message;
 
-pub(crate) use thinning::Goal;
+pub(crate) use thinning::{Dropped, Goal};
 
 const NONE: u32 = u32::MAX;
 

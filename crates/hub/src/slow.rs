@@ -1,6 +1,7 @@
 //! What becomes of messages that a connection is too slow for: by default it is closed; for everybody's messages and
 //! for rooms of a pattern the oldest, or all but the newest, may give way instead.
 
+use wshub_protocol::RoomId;
 use wshub_protocol::client_message::Target;
 
 /// What is done for a connection whose socket takes no more.
@@ -42,12 +43,16 @@ impl SlowPolicies {
         match target {
             Target::Users(_) => SlowPolicy::Disconnect,
             Target::Everybody => self.general,
-            Target::Room(room) => {
-                let mut rooms = self.rooms.iter();
-                let own = rooms.find(|(pattern, _)| pattern.matches(room.as_str()));
-                own.map_or(self.general, |(_, policy)| *policy)
-            }
+            Target::Room(room) => self.of_room(room),
         }
+    }
+
+    /// The policy for messages of a room, and for who comes and goes there.
+    #[must_use]
+    pub fn of_room(&self, room: &RoomId) -> SlowPolicy {
+        let mut rooms = self.rooms.iter();
+        let own = rooms.find(|(pattern, _)| pattern.matches(room.as_str()));
+        own.map_or(self.general, |(_, policy)| *policy)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Taking messages out of the middle of an outbox, for connections that are slow by a policy that lets them lose some.
 //!
-//! A `gap` stands where the first of them stood, before everything that comes later: whoever keeps the cursor of a later
+//! Messages and who comes and goes may go. A `gap` stands where the first of them stood, before everything that comes later: whoever keeps the cursor of a later
 //! message has been told what is missing before it. Of a room, or of what is for everybody, the messages that go are
 //! next to each other, so that the gap is exactly where they are missing.
 
@@ -10,7 +10,7 @@ use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::{Cursor, Epoch, Offset, RoomId, server_message};
 
 use super::{Outbox, Outboxes};
-use crate::frames::{FrameKey, Gap, Shared};
+use crate::frames::{FrameKey, Gap, Missing, Shared};
 use crate::message::Message;
 
 /// Down to which size an outbox is thinned.
@@ -27,16 +27,25 @@ enum Step {
     Gap(usize),
 }
 
+/// How much went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) messages: u64,
+    pub(crate) presence: u64,
+}
+
 /// An outbox on its way to be thinner.
-#[derive(Default)]
 struct Thinned {
     steps: Vec<Step>,
     gaps: Vec<GapSoFar>,
-    dropped: u64,
+    dropped: Dropped,
+    /// The client was given all up to here, or told of what is missing, once it has what was taken.
+    passed: u64,
 }
 
 struct GapSoFar {
     room: Option<RoomId>,
+    missing: Missing,
     /// The first message that is missing.
     offset: Offset,
     messages: u64,
@@ -47,17 +56,24 @@ struct GapSoFar {
 }
 
 impl Outboxes {
-    /// Drops waiting messages for which `may_go`, oldest first, until the outbox is within its goal or none is left.
-    /// Says how many.
+    /// Drops waiting frames for which `may_go`, oldest first, until the outbox is within its goal or none is left. Says
+    /// how many. `told` is a place up to which the client was given all, but for what waits.
     pub(crate) fn thin(
         &mut self,
         outbox: &mut Outbox,
         deflate: Option<Deflate>,
         epoch: Epoch,
         goal: Goal,
-        may_go: impl Fn(&Message) -> bool,
-    ) -> u64 {
-        let mut thinned = Thinned::default();
+        told: u64,
+        may_go: impl Fn(&Shared) -> bool,
+    ) -> Dropped {
+        let waiting = self.keys(outbox).filter_map(|key| self.frames.get(key));
+        let mut thinned = Thinned {
+            steps: Vec::new(),
+            gaps: Vec::new(),
+            dropped: Dropped::default(),
+            passed: waiting.filter_map(place_before).fold(told, u64::min),
+        };
         let (mut messages, mut bytes) = (outbox.messages, outbox.bytes);
         for (at, key) in self.keys(outbox).enumerate() {
             let Some(frame) = self.frames.get(key) else {
@@ -68,29 +84,23 @@ impl Outboxes {
                 thinned.steps.push(Step::Keep(key));
                 continue;
             }
-            let goes = (messages > goal.messages || bytes > goal.bytes)
-                && matches!(frame, Shared::Message(message) if may_go(message));
+            let goes = (messages > goal.messages || bytes > goal.bytes) && may_go(frame);
             if goes {
                 messages -= 1;
                 bytes -= frame.bytes(deflate).len();
             }
             thinned.take(key, frame, goes);
         }
-        if thinned.dropped > 0 {
+        if thinned.dropped.messages + thinned.dropped.presence > 0 {
             self.rebuild(outbox, deflate, epoch, &thinned);
         }
         thinned.dropped
     }
 
-    /// Whether a message waits that must not go.
-    pub(crate) fn waits_for_good(
-        &self,
-        outbox: &Outbox,
-        may_go: impl Fn(&Message) -> bool,
-    ) -> bool {
-        self.keys(outbox)
-            .filter_map(|key| self.frames.message(key))
-            .any(|message| !may_go(message))
+    /// Whether a frame waits that is such.
+    pub(crate) fn waits(&self, outbox: &Outbox, is_such: impl Fn(&Shared) -> bool) -> bool {
+        let mut waiting = self.keys(outbox).filter_map(|key| self.frames.get(key));
+        waiting.any(is_such)
     }
 
     fn keys(&self, outbox: &Outbox) -> impl Iterator<Item = FrameKey> {
@@ -135,20 +145,19 @@ impl Outboxes {
 impl Thinned {
     fn take(&mut self, key: FrameKey, frame: &Shared, goes: bool) {
         match frame {
-            Shared::Message(message) if goes => {
-                self.dropped += 1;
-                self.miss(message);
+            Shared::Message(message) => self.take_message(key, message, goes),
+            Shared::Presence(presence) if goes => {
+                self.dropped.presence += 1;
+                let offset = Offset::counter(self.passed);
+                self.miss(Some(&presence.room), Missing::Presence, offset);
             }
-            Shared::Message(message) => {
-                let is_of_user = matches!(message.target, Target::Users(_));
-                if let Some(gap) = self.open_gap(room_of(message)).filter(|_| !is_of_user) {
-                    gap.open = false;
-                }
+            Shared::Presence(presence) => {
+                self.close_gap(Some(&presence.room), Missing::Presence);
                 self.steps.push(Step::Keep(key));
             }
             Shared::Gap(gap) => self.take_gap(key, gap),
             // It may say that a room was left or joined: what is missing behind that is told behind it.
-            Shared::Bytes(_) => {
+            Shared::Bytes(_) | Shared::Reset(_) => {
                 self.gaps.iter_mut().for_each(|gap| gap.open = false);
                 self.steps.push(Step::Keep(key));
             }
@@ -156,23 +165,43 @@ impl Thinned {
         }
     }
 
-    fn open_gap(&mut self, room: Option<&RoomId>) -> Option<&mut GapSoFar> {
-        let mut gaps = self.gaps.iter_mut();
-        gaps.find(|gap| gap.open && gap.room.as_ref() == room)
+    fn take_message(&mut self, key: FrameKey, message: &Message, goes: bool) {
+        let room = room_of(message);
+        if !goes {
+            if !matches!(message.target, Target::Users(_)) {
+                self.close_gap(room, Missing::Messages);
+            }
+            self.steps.push(Step::Keep(key));
+        } else {
+            self.dropped.messages += 1;
+            if let Some(offset) = message.offset {
+                self.miss(room, Missing::Messages, offset);
+            }
+        }
+        self.passed = self.passed.max(message.place());
     }
 
-    fn miss(&mut self, message: &Message) {
-        let room = room_of(message);
-        let Some(offset) = message.offset else {
-            return;
-        };
-        match self.open_gap(room) {
+    fn open_gap(&mut self, room: Option<&RoomId>, missing: Missing) -> Option<&mut GapSoFar> {
+        let mut gaps = self.gaps.iter_mut();
+        gaps.find(|gap| gap.open && gap.missing == missing && gap.room.as_ref() == room)
+    }
+
+    fn close_gap(&mut self, room: Option<&RoomId>, missing: Missing) {
+        if let Some(gap) = self.open_gap(room, missing) {
+            gap.open = false;
+        }
+    }
+
+    /// One more is missing, at this place if it is the first.
+    fn miss(&mut self, room: Option<&RoomId>, missing: Missing, offset: Offset) {
+        match self.open_gap(room, missing) {
             Some(gap) => {
                 gap.messages += 1;
                 gap.old = None;
             }
             None => self.begin(GapSoFar {
                 room: room.cloned(),
+                missing,
                 offset,
                 messages: 1,
                 old: None,
@@ -183,13 +212,15 @@ impl Thinned {
 
     /// A gap that waits from before, which becomes one with what is missing right before it.
     fn take_gap(&mut self, key: FrameKey, gap: &Gap) {
-        match self.open_gap(gap.room.as_ref()) {
+        self.passed = self.passed.max(gap.offset.major);
+        match self.open_gap(gap.room.as_ref(), gap.missing) {
             Some(before) => {
                 before.messages += gap.dropped;
                 before.old = None;
             }
             None => self.begin(GapSoFar {
                 room: gap.room.clone(),
+                missing: gap.missing,
                 offset: gap.offset,
                 messages: gap.dropped,
                 old: Some(key),
@@ -201,6 +232,16 @@ impl Thinned {
     fn begin(&mut self, gap: GapSoFar) {
         self.steps.push(Step::Gap(self.gaps.len()));
         self.gaps.push(gap);
+    }
+}
+
+/// A place before what a waiting frame tells of, where that has one: the client has passed it when it gets there.
+fn place_before(frame: &Shared) -> Option<u64> {
+    match frame {
+        Shared::Message(message) => Some(message.offset?.major - 1),
+        Shared::Gap(gap) => Some(gap.offset.major.saturating_sub(1)),
+        Shared::Reset(_) => Some(0),
+        Shared::Bytes(_) | Shared::Presence(_) | Shared::Ping(_) => None,
     }
 }
 
@@ -223,6 +264,7 @@ impl GapSoFar {
         Gap {
             bytes: frame::encode(Opcode::Text, false, &json),
             room: self.room.clone(),
+            missing: self.missing,
             dropped: self.messages,
             offset: self.offset,
         }

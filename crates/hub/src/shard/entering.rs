@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wshub_protocol::client_message::{Refusal, Target};
+use wshub_protocol::frame::{self, Opcode};
 use wshub_protocol::ids::NAME_BYTES;
 use wshub_protocol::server_message::{self, ResetReason};
 use wshub_protocol::{CloseCode, Cursor, ErrorCode, RoomId, SessionId};
@@ -162,7 +163,10 @@ impl<S> Shard<S> {
         self.json.clear();
         if greeted {
             server_message::write_reset(&mut self.json, ResetReason::NodeBehind, &entrance.end);
-            self.send_json(now, index);
+            let reset = Shared::Reset(frame::encode(Opcode::Text, false, &self.json));
+            let connection = &mut self.connections[index as usize];
+            self.outgoing.queue_shared(now, index, connection, reset);
+            self.evict_slow(now);
         } else {
             self.say_connected(now, index, &entrance);
         }

@@ -9,7 +9,7 @@ use wshub_protocol::{Cursor, ErrorCode, RoomId, UserId};
 use super::{Effect, Shard, Token};
 use crate::absences::Absence;
 use crate::connection::NONE;
-use crate::frames::Shared;
+use crate::frames::{Presence, Shared};
 use crate::limits::GRACE_MS;
 use crate::question::{Admission, Caught, History, Joining, Question};
 use crate::rooms::{self, Memberships, Owner};
@@ -336,7 +336,11 @@ impl<S> Shard<S> {
         let Some(key) = self.rooms.find(room.as_str()) else {
             return;
         };
-        let held = self.outgoing.hold(Shared::Bytes(Arc::clone(frame)));
+        let presence = Presence {
+            room: room.clone(),
+            bytes: Arc::clone(frame),
+        };
+        let held = self.outgoing.hold(Shared::Presence(presence.into()));
         let mut at = self.rooms.first_member(key);
         while let Some((index, listens, next)) = self.rooms.next_member(at) {
             let connection = &mut self.connections[index as usize];

@@ -7,19 +7,32 @@ use wshub_protocol::client_message::Target;
 use super::Shard;
 use super::writing::Outgoing;
 use crate::connection::{Connection, Phase};
-use crate::frames::FrameKey;
-use crate::message::Message;
-use crate::outbox::{Goal, Outbox};
+use crate::frames::{FrameKey, Shared};
+use crate::outbox::{Dropped, Goal, Outbox};
 use crate::slow::{SlowPolicies, SlowPolicy};
 use crate::time::{Now, Tick};
 
-fn may_go(policies: &SlowPolicies, message: &Message) -> bool {
-    !message.is_ephemeral() && policies.of(&message.target) != SlowPolicy::Disconnect
+/// The policy for a frame; there is none for answers and the like, which never go.
+fn policy_of(policies: &SlowPolicies, frame: &Shared) -> Option<SlowPolicy> {
+    match frame {
+        Shared::Message(message) => Some(policies.of(&message.target)),
+        Shared::Presence(presence) => Some(policies.of_room(&presence.room)),
+        _ => None,
+    }
+}
+
+fn is_ephemeral(frame: &Shared) -> bool {
+    matches!(frame, Shared::Message(message) if message.is_ephemeral())
+}
+
+fn may_go(policies: &SlowPolicies, frame: &Shared) -> bool {
+    let policy = policy_of(policies, frame);
+    !is_ephemeral(frame) && policy.is_some_and(|policy| policy != SlowPolicy::Disconnect)
 }
 
 /// Messages of which only the newest waits are spared while older ones of others can go.
-fn goes_first(policies: &SlowPolicies, message: &Message) -> bool {
-    policies.of(&message.target) == SlowPolicy::Drop
+fn goes_first(policies: &SlowPolicies, frame: &Shared) -> bool {
+    policy_of(policies, frame) == Some(SlowPolicy::Drop)
 }
 
 impl Outgoing {
@@ -69,7 +82,10 @@ impl Outgoing {
             bytes: 0,
         };
         let room = Target::Room(room);
-        let is_of_it = |message: &Message| !message.is_ephemeral() && message.target == room;
+        let is_of_it = |frame: &Shared| {
+            matches!(frame, Shared::Message(message)
+                if !message.is_ephemeral() && message.target == room)
+        };
         self.thin_to(connection, none, is_of_it);
     }
 
@@ -81,7 +97,7 @@ impl Outgoing {
         };
         let policies = std::mem::take(&mut self.slow_policies);
         for goes in [goes_first, may_go] {
-            self.thin_to(connection, goal, |message| goes(&policies, message));
+            self.thin_to(connection, goal, |frame| goes(&policies, frame));
         }
         self.slow_policies = policies;
     }
@@ -90,28 +106,34 @@ impl Outgoing {
         &mut self,
         connection: &mut Connection<S>,
         goal: Goal,
-        may_go: impl Fn(&Message) -> bool,
+        may_go: impl Fn(&Shared) -> bool,
     ) {
+        let told = connection.surely_given();
         let Connection {
             outbox, deflate, ..
         } = connection;
-        self.gaps += self
+        let Dropped { messages, presence } = self
             .outboxes
-            .thin(outbox, *deflate, self.epoch, goal, may_go);
+            .thin(outbox, *deflate, self.epoch, goal, told, may_go);
+        self.dropped.messages += messages;
+        self.dropped.presence += presence;
     }
 
     /// Whether something waits that must not be dropped, so that the socket has to take it in time.
     pub(super) fn must_progress<S>(&self, connection: &Connection<S>) -> bool {
         !self.may_drop
             || connection.catching_up.is_some()
-            || self.outboxes.waits_for_good(&connection.outbox, |message| {
-                message.is_ephemeral() || may_go(&self.slow_policies, message)
+            || self.outboxes.waits(&connection.outbox, |frame| {
+                let policies = &self.slow_policies;
+                policy_of(policies, frame).is_some()
+                    && !is_ephemeral(frame)
+                    && !may_go(policies, frame)
             })
     }
 
-    /// How many messages gave way since this was last asked.
-    fn take_gaps(&mut self) -> u64 {
-        std::mem::take(&mut self.gaps)
+    /// How much gave way since this was last asked.
+    fn take_dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Bytes that wait for all connections together.
@@ -147,7 +169,10 @@ impl Outgoing {
 impl<S> Shard<S> {
     /// Closes the connections that a frame could not be queued to, and counts what gave way to it elsewhere.
     pub(super) fn evict_slow(&mut self, now: Now) {
-        self.counters.ledger.gap.add(self.outgoing.take_gaps());
+        let Dropped { messages, presence } = self.outgoing.take_dropped();
+        // Who comes and goes is in the ledger only where it is lost.
+        self.counters.ledger.accepted.add(presence);
+        self.counters.ledger.gap.add(messages + presence);
         while let Some(index) = self.outgoing.pop_slow() {
             if self.connections.contains(index as usize) {
                 self.close(now, index, CloseCode::TooSlow);

@@ -13,7 +13,7 @@ use crate::connection::{Connection, Phase};
 use crate::frames::{FrameKey, PING_BYTES, Shared};
 use crate::limits::{BUSY_MS, Limits, WRITE_BYTES_PER_TURN};
 use crate::message::{Compressor, Message};
-use crate::outbox::{Outbox, Outboxes};
+use crate::outbox::{Dropped, Outbox, Outboxes};
 use crate::receipts;
 use crate::slow::SlowPolicies;
 use crate::time::Now;
@@ -47,8 +47,8 @@ pub(super) struct Outgoing {
     pub(super) slow_policies: SlowPolicies,
     /// Some policy lets messages go.
     pub(super) may_drop: bool,
-    /// Messages that went.
-    pub(super) gaps: u64,
+    /// What went.
+    pub(super) dropped: Dropped,
     /// The life of the log, in which gaps have their place.
     pub(super) epoch: Epoch,
     /// Connections that reached a bound within a turn: they are written to before anything more is queued.
@@ -77,7 +77,7 @@ impl Outgoing {
             evict_above: limits.outbox_bytes,
             may_drop: limits.slow.may_drop(),
             slow_policies: limits.slow.clone(),
-            gaps: 0,
+            dropped: Dropped::default(),
             epoch: Epoch {
                 ordinal: 0,
                 random: 0,
@@ -150,7 +150,7 @@ impl Outgoing {
         self.queue_shared(now, index, connection, Shared::Ping(ping));
     }
 
-    fn queue_shared<S>(
+    pub(super) fn queue_shared<S>(
         &mut self,
         now: Now,
         index: u32,

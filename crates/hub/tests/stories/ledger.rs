@@ -160,6 +160,9 @@ impl<'a> Account<'a> {
         let due = self.log.iter().filter(|entry| self.is_due(entry));
         let missing = due.filter(is_missing).map(|entry| entry.offset);
         let missing: Vec<u64> = missing.take(dropped).collect();
+        if missing.first() != Some(&first) && first <= self.place {
+            return self.watched.lose(said);
+        }
         assert_eq!(
             (missing.len(), missing.first()),
             (dropped, Some(&first)),

@@ -1,7 +1,9 @@
 //! Connections that are too slow, where the policy is to let messages go rather than the connection.
 
 use wshub_hub::slow::{Pattern, SlowPolicies, SlowPolicy};
+use wshub_protocol::CloseCode;
 
+use crate::ledger;
 use crate::world::{Client, World, secs};
 
 /// A world in which everybody's messages, and rooms of these patterns, have these policies.
@@ -134,6 +136,62 @@ fn a_room_of_another_pattern_still_costs_the_connection() {
     (0..20).for_each(|number| world.publish("chat", &format!("{number}")));
     ann.reads_on();
     assert_eq!(ann.close_code(), Some(4008));
+}
+
+/// Somebody who watches a room, and is too slow to be told of each of the 100 users who come there.
+fn watcher(world: &World) -> Client {
+    let ann = world.visitor("ann").with_buffer(1000).comes();
+    ann.watches("news");
+    ann.stops_reading();
+    (0..100).for_each(|n| world.connect(&format!("u{n}")).joins("news"));
+    ann.reads_on();
+    ann
+}
+
+#[test]
+fn who_comes_and_goes_gives_way_like_the_messages_of_the_room() {
+    for policy in [SlowPolicy::Drop, SlowPolicy::Latest] {
+        let world = world(409, SlowPolicy::Disconnect, &[("news", policy)]);
+        let ann = watcher(&world);
+        assert!(ann.is_connected(), "{policy:?}");
+        let gaps = gaps(&ann);
+        let told: u64 = gaps.iter().map(|(_, dropped, _)| dropped).sum();
+        assert!(gaps.iter().all(|gap| gap.0.as_deref() == Some("news")));
+        assert_eq!(ann.saw().len() as u64 + told, 100, "{gaps:?}");
+        let counts = world.ledger();
+        assert_eq!((counts.gap, counts.accepted), (told, told));
+        assert_eq!(ann.saw().last().map(String::as_str), Some("join u99"));
+        ann.watches("news");
+        assert_eq!(ann.last("joined", |said| said.members), Some(101));
+    }
+}
+
+#[test]
+fn who_comes_and_goes_still_costs_the_connection_where_nothing_may_go() {
+    let world = world(410, SlowPolicy::Drop, &[("news", SlowPolicy::Disconnect)]);
+    assert!(!watcher(&world).is_connected());
+    assert_eq!(world.closed_with(CloseCode::TooSlow), 1);
+}
+
+#[test]
+fn what_is_said_in_a_room_and_who_comes_there_have_gaps_of_their_own() {
+    let world = world(411, SlowPolicy::Drop, &[]);
+    let ann = world.visitor("ann").with_buffer(1000).comes();
+    ann.watches("news");
+    ann.stops_reading();
+    for n in 0..100 {
+        world.publish("news", &format!("{n}"));
+        world.connect(&format!("u{n}")).joins("news");
+    }
+    ann.reads_on();
+    ledger::hold(&world, &ann);
+    let told: u64 = gaps(&ann).iter().map(|(_, dropped, _)| dropped).sum();
+    let given = ann.heard().len() + ann.saw().len();
+    assert_eq!(given as u64 + told, 200);
+    assert_eq!((gaps(&ann).len(), world.ledger().gap), (2, told));
+    ann.hangs_up();
+    world.broadcast("while she was away");
+    assert_eq!(ann.comes_back().heard(), ["while she was away"]);
 }
 
 #[test]
