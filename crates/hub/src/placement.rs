@@ -32,6 +32,12 @@ impl ShardSet {
         *self = Self::from_bits(self.bits() & !(1 << shard));
     }
 
+    /// Those of its shards that are not in another set.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self::from_bits(self.bits() & !other.bits())
+    }
+
     /// Whether no shard is in it.
     #[must_use]
     pub fn is_empty(self) -> bool {

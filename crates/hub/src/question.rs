@@ -25,6 +25,8 @@ pub enum Question {
     Left(RoomId, UserId),
     /// Nobody of this shard is in the room any more.
     Forget(RoomId),
+    /// Nobody of this shard wants to be told any more who comes and goes there.
+    Unheard(RoomId),
 }
 
 /// A connection on its way into a room.

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashSet, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use slab::Slab;
 use wshub_protocol::{RoomId, UserId};
 
@@ -46,6 +46,8 @@ pub(crate) struct Roster {
     hasher: FixedState,
     /// Rooms of which is to be told soon how many users they have.
     due: HashSet<RoomId, FixedState>,
+    /// Shards where nobody asked any more, of rooms that others listen to: few, so that no record has to have them.
+    deaf: HashMap<RoomId, ShardSet, FixedState>,
 }
 
 /// What a user finds who joins.
@@ -74,6 +76,7 @@ impl Roster {
             },
             hasher: FixedState::with_seed(seed),
             due: HashSet::with_hasher(FixedState::with_seed(seed)),
+            deaf: HashMap::with_hasher(FixedState::with_seed(seed)),
         }
     }
 
@@ -95,17 +98,22 @@ impl Roster {
         let before = record.shards;
         record.shards.insert(shard);
         let is_new = self.names.enter(&mut record.users, user);
-        let news = if is_new {
-            Self::news(record, before, &mut self.due)
-        } else {
-            News::default()
-        };
-        *record.users.listened_to() |= listens;
-        Entered {
+        let entered = Entered {
             room: record.id.clone(),
             members: record.users.len() as u32,
-            news,
+            news: if is_new {
+                self.news(key, before)
+            } else {
+                News::default()
+            },
+        };
+        if listens {
+            *self.rooms[key as usize].users.listened_to() = true;
+            if let Some(deaf) = self.deaf.get_mut(id) {
+                deaf.remove(shard);
+            }
         }
+        entered
     }
 
     /// Has a user be in a room no more.
@@ -114,8 +122,9 @@ impl Roster {
             return News::default();
         };
         let record = &mut self.rooms[key as usize];
+        let shards = record.shards;
         let news = if self.names.leave(&mut record.users, user) {
-            Self::news(record, record.shards, &mut self.due)
+            self.news(key, shards)
         } else {
             News::default()
         };
@@ -128,6 +137,18 @@ impl Roster {
         if let Some(key) = self.find(id) {
             self.rooms[key as usize].shards.remove(shard);
             self.forget_if_unused(key);
+        }
+    }
+
+    /// Says that of a shard nobody asks any more who comes and goes in a room.
+    pub(crate) fn unheard(&mut self, shard: usize, id: &RoomId) {
+        let Some(key) = self.find(id) else { return };
+        let deaf = self.deaf.entry_ref(id).or_default();
+        deaf.insert(shard);
+        let record = &mut self.rooms[key as usize];
+        if record.shards.without(*deaf).is_empty() {
+            *record.users.listened_to() = false;
+            self.deaf.remove(id);
         }
     }
 
@@ -170,7 +191,8 @@ impl Roster {
         for id in self.due.drain().collect::<Vec<_>>() {
             let Some(key) = self.find(&id) else { continue };
             let record = &self.rooms[key as usize];
-            counts.push((id, record.users.len() as u64, record.shards));
+            let shards = self.listening(&id, record.shards);
+            counts.push((id, record.users.len() as u64, shards));
         }
         counts
     }
@@ -181,17 +203,27 @@ impl Roster {
     }
 
     /// Whom to tell of a change at once. In a large room the count is told later instead.
-    fn news(record: &mut Record, shards: ShardSet, due: &mut HashSet<RoomId, FixedState>) -> News {
+    fn news(&mut self, key: u32, shards: ShardSet) -> News {
+        let record = &mut self.rooms[key as usize];
         if !*record.users.listened_to() {
             return News::default();
         }
         match &mut record.users {
             Users::Many(many) if many.users.len() > NAMED_USERS => {
-                due.insert(record.id.clone());
+                self.due.insert(record.id.clone());
                 News::default()
             }
-            Users::Few(..) | Users::Many(_) => News(shards),
+            Users::Few(..) | Users::Many(_) => {
+                let id = record.id.clone();
+                News(self.listening(&id, shards))
+            }
         }
+    }
+
+    /// Those of a room's shards in which somebody may have asked.
+    fn listening(&self, id: &RoomId, shards: ShardSet) -> ShardSet {
+        let deaf = self.deaf.get(id).copied();
+        shards.without(deaf.unwrap_or_default())
     }
 
     fn find(&self, id: &RoomId) -> Option<u32> {
@@ -223,7 +255,8 @@ impl Roster {
         if let Ok(entry) = self.by_id.find_entry(hash, |&other| other == key) {
             entry.remove();
         }
-        self.rooms.remove(key as usize);
+        let record = self.rooms.remove(key as usize);
+        self.deaf.remove(&record.id);
     }
 }
 

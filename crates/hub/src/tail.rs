@@ -326,8 +326,7 @@ impl Tail {
             }
             let mut bytes = 0;
             let places = self.index.behind(behind.place, &behind.user, rooms);
-            let walked = listed + 1..=last;
-            let walked = walked.filter(|&place| self.at(place).may_be_for(&behind.user));
+            let walked = (listed + 1..=last).filter(|&at| self.at(at).may_be_for(&behind.user));
             for place in places.take_while(|&place| place <= listed).chain(walked) {
                 if piece.messages.len() == PIECE_MESSAGES || bytes >= PIECE_BYTES {
                     // What was given so far is all that there is before this one.
@@ -357,6 +356,7 @@ impl Tail {
                 self.tell_news(&room, PresenceEvent::Leave(&user), news, post);
             }
             Question::Forget(room) => self.roster.forget(shard, &room),
+            Question::Unheard(room) => self.roster.unheard(shard, &room),
         }
     }
 

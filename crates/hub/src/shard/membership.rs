@@ -342,8 +342,10 @@ impl<S> Shard<S> {
         };
         let held = self.outgoing.hold(Shared::Presence(presence.into()));
         let mut at = self.rooms.first_member(key);
+        let mut is_heard = self.joins.has_room(room);
         while let Some((index, listens, next)) = self.rooms.next_member(at) {
             let connection = &mut self.connections[index as usize];
+            is_heard |= listens;
             if listens && connection.greeted {
                 self.outgoing
                     .queue(now, index, connection, held, frame.len());
@@ -351,6 +353,9 @@ impl<S> Shard<S> {
             at = next;
         }
         self.outgoing.release(held);
+        if !is_heard {
+            self.ask(Question::Unheard(room.clone()));
+        }
         self.evict_slow(now);
     }
 }

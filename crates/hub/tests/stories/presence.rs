@@ -252,6 +252,35 @@ fn where_too_many_rooms_are_kept_for_those_who_vanished_the_first_of_them_has_le
     ledger::hold(&world, &back);
 }
 
+#[test]
+fn where_nobody_asks_any_more_no_shard_is_told() {
+    let stop: [fn(&Client); 3] = [
+        |ann| ann.leaves("news"),
+        |ann| ann.joins("news"),
+        Client::hangs_up,
+    ];
+    for (shards, stops) in (1..=4).flat_map(|shards| stop.map(|stops| (shards, stops))) {
+        let world = World::with_seed(617).shards(shards);
+        let [ann, bob, cid, dan] = world.connect_all(["ann", "bob", "cid", "dan"]);
+        [&bob, &dan].iter().for_each(|client| client.joins("news"));
+        ann.watches("news");
+        cid.joins("news");
+        assert_eq!(ann.saw(), ["join cid"]);
+        stops(&ann);
+        world.advance(GRACE_MS + BIT_MS);
+        cid.leaves("news");
+        let before = world.presence_posted();
+        for _ in 0..5 {
+            cid.joins("news");
+            cid.leaves("news");
+        }
+        assert_eq!(world.presence_posted(), before);
+        bob.watches("news");
+        cid.joins("news");
+        assert_eq!(bob.saw(), ["join cid"]);
+    }
+}
+
 /// A room of just as many users as are still named, one of whom watches it; and that one.
 fn full_hall() -> (World, Client, Vec<Client>) {
     let world = World::with_seed(614).shards(3);

@@ -310,6 +310,11 @@ impl World {
         self.turns.borrow().node.inboxes.messages_posted()
     }
 
+    /// How many times a shard was told who comes or goes.
+    pub(crate) fn presence_posted(&self) -> usize {
+        self.turns.borrow().node.inboxes.presence_posted()
+    }
+
     /// How many messages are still in memory once the log has let go of them.
     pub(crate) fn messages_alive(&self) -> usize {
         let turns = self.turns.borrow();

@@ -15,6 +15,7 @@ pub(crate) struct Inboxes {
     bytes: Vec<AtomicUsize>,
     most_bytes: usize,
     messages: Mutex<Vec<Weak<Message>>>,
+    presence: AtomicUsize,
 }
 
 fn bytes_of(item: &Item<Socket>) -> usize {
@@ -32,6 +33,7 @@ impl Inboxes {
             bytes: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
             most_bytes,
             messages: Mutex::default(),
+            presence: AtomicUsize::new(0),
         }
     }
 
@@ -59,6 +61,11 @@ impl Inboxes {
             .len()
     }
 
+    /// How many times a shard was posted who comes or goes.
+    pub(crate) fn presence_posted(&self) -> usize {
+        self.presence.load(Ordering::Relaxed)
+    }
+
     /// How many of those messages are still in memory.
     pub(crate) fn messages_alive(&self) -> usize {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,6 +82,9 @@ impl Post<Socket> for Inboxes {
             let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
             messages.push(Arc::downgrade(message));
         }
+        let is_presence = matches!(item, Item::Presence(..));
+        self.presence
+            .fetch_add(usize::from(is_presence), Ordering::Relaxed);
         self.bytes[shard].fetch_add(bytes_of(&item), Ordering::Relaxed);
         self.of(shard).push_back(item);
     }
