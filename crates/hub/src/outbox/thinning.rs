@@ -270,3 +270,71 @@ impl GapSoFar {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::frames::Presence;
+    use crate::message::Frame;
+
+    fn room() -> RoomId {
+        RoomId::parse("news").expect("an id")
+    }
+
+    fn came() -> Shared {
+        let bytes = b"somebody came".as_slice().into();
+        Shared::Presence(
+            Presence {
+                room: room(),
+                bytes,
+            }
+            .into(),
+        )
+    }
+
+    fn said_at(place: u64) -> Shared {
+        Shared::Message(Arc::new(Message {
+            target: Target::Room(room()),
+            offset: Some(Offset::counter(place)),
+            except: None,
+            reach: None,
+            frame: Frame::text(b"said"),
+        }))
+    }
+
+    /// The place that stands in a gap for all of `frames` that say who came, for a client that was told of place 50.
+    fn place_of_gap(frames: Vec<Shared>) -> u64 {
+        let (mut outboxes, mut outbox) = (Outboxes::default(), Outbox::default());
+        for frame in frames {
+            outboxes.push_shared(&mut outbox, frame);
+        }
+        let (messages, bytes) = (0, 0);
+        let epoch = Epoch {
+            ordinal: 1,
+            random: 1,
+        };
+        let is_presence = |frame: &Shared| matches!(frame, Shared::Presence(_));
+        let goal = Goal { messages, bytes };
+        outboxes.thin(&mut outbox, None, epoch, goal, 50, is_presence);
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = outboxes.gather(&outbox, None, 1000, &mut slices);
+        let written = slices[..filled].iter().flat_map(|slice| slice.iter());
+        let written: Vec<u8> = written.copied().collect();
+        let text = String::from_utf8_lossy(&written).into_owned();
+        let (_, behind) = text.split_once(":0:").expect("a cursor");
+        let (place, _) = behind.split_once('"').expect("its end");
+        place.parse().expect("a place")
+    }
+
+    #[test]
+    fn who_came_and_went_is_missed_at_a_place_that_the_client_has_passed() {
+        assert_eq!(place_of_gap(vec![came(), came()]), 50);
+        assert_eq!(place_of_gap(vec![said_at(47), came(), said_at(50)]), 47);
+        assert_eq!(place_of_gap(vec![came(), said_at(50), came()]), 49);
+        let reset = Shared::Reset(b"reset".as_slice().into());
+        assert_eq!(place_of_gap(vec![came(), reset]), 0, "it was told to jump");
+    }
+}
