@@ -160,15 +160,13 @@ impl<'a> Account<'a> {
         let due = self.log.iter().filter(|entry| self.is_due(entry));
         let missing = due.filter(is_missing).map(|entry| entry.offset);
         let missing: Vec<u64> = missing.take(dropped).collect();
-        if missing.first() != Some(&first) && first <= self.place {
-            return self.watched.lose(said);
+        if missing.first() == Some(&first) {
+            assert_eq!(missing.len(), dropped, "{said:?} for {missing:?}");
+            self.excused.extend(missing);
+        } else {
+            // Nothing that was said is missing there: it must be who came and went.
+            self.watched.lose(said);
         }
-        assert_eq!(
-            (missing.len(), missing.first()),
-            (dropped, Some(&first)),
-            "{said:?} for {missing:?}"
-        );
-        self.excused.extend(missing);
         if first > self.place {
             self.nothing_is_due_up_to(first, said);
             self.settle_up_to(first);
