@@ -33,6 +33,8 @@ struct Room {
     known: bool,
     /// Its own place, while that is not the kept one.
     behind: Option<Places>,
+    /// Where it was joined: what was said before is no news, and a kept place may lie before that.
+    since: Option<Cursor>,
     /// It was answered on this connection, with a place in this partition.
     joined: Option<u16>,
     /// It stood in the query of this connection.
@@ -45,6 +47,8 @@ struct Room {
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     rooms: BTreeMap<String, Room>,
+    /// Rooms that were left while a query that names them was on its way.
+    left: Vec<String>,
     /// How many have a place of their own.
     behind: usize,
 }
@@ -67,13 +71,21 @@ impl Rooms {
             presence,
             after.as_ref().map(Places::to_string).as_deref(),
         );
+        let anew = after.is_some();
+        let before = self.rooms.remove(room.as_str());
+        // Another wish for a room that the client is in owes it no less of what is said there.
         let joined = Room {
             history,
             presence,
-            known,
-            behind: after,
-            joined: None,
-            in_query: false,
+            known: known || before.as_ref().is_some_and(|room| room.known),
+            in_query: before.as_ref().is_some_and(|room| room.in_query),
+            joined: before
+                .as_ref()
+                .and_then(|room| room.joined.filter(|_| !anew)),
+            since: before
+                .as_ref()
+                .and_then(|room| room.since.filter(|_| !anew)),
+            behind: after.or(before.and_then(|room| room.behind)),
             asked: true,
         };
         self.rooms.insert(room.as_str().to_owned(), joined);
@@ -83,13 +95,17 @@ impl Rooms {
 
     /// Doesn't want to be in it any more.
     pub(crate) fn leave(&mut self, room: &RoomId) {
-        self.rooms.remove(room.as_str());
+        let before = self.rooms.remove(room.as_str());
+        if before.is_some_and(|room| room.in_query) {
+            self.left.push(room.as_str().to_owned());
+        }
         self.count_behind();
     }
 
     /// The rooms for the query of a connection that hands in `places`, in at most `room` bytes.
     pub(crate) fn query(&mut self, places: &Places, room_for: usize) -> String {
         let mut query = String::new();
+        self.left.clear();
         for (name, room) in &mut self.rooms {
             room.joined = None;
             room.asked = true;
@@ -114,7 +130,8 @@ impl Rooms {
 
     /// What is to be said now that the connection stands.
     pub(crate) fn entered(&mut self, resumed: bool) -> Vec<String> {
-        let mut texts = Vec::new();
+        let left = std::mem::take(&mut self.left).into_iter();
+        let mut texts: Vec<_> = left.map(|room| say::leave(&room)).collect();
         for (name, room) in &self.rooms {
             // Whoever missed something, or was never there, wants the history anew.
             let history = room.history.filter(|_| !resumed && room.behind.is_none());
@@ -132,6 +149,9 @@ impl Rooms {
             return;
         };
         room.asked = false;
+        if !room.known {
+            room.since = cursor.copied();
+        }
         room.known = true;
         room.joined = cursor.map(|cursor| cursor.partition);
         if resumed == Some(false) {
@@ -149,14 +169,16 @@ impl Rooms {
         }
     }
 
-    /// A message of the room has come; returns whether it was given before, while the room is being caught up with.
+    /// A message of the room has come; returns whether it is no news: it was said before the room was joined, or was
+    /// given before, while the room is being caught up with.
     pub(crate) fn heard_before(&mut self, room: &str, cursor: &Cursor) -> bool {
-        if self.behind == 0 {
+        let Some(room) = self.rooms.get_mut(room) else {
             return false;
-        }
-        let room = self.rooms.get_mut(room);
-        let Some(behind) = room.and_then(|room| room.behind.as_mut()) else {
-            return false;
+        };
+        let Some(behind) = room.behind.as_mut() else {
+            return room
+                .since
+                .is_some_and(|since| is_at_or_before(cursor, &since));
         };
         let before = behind.covers(cursor);
         behind.advance(cursor);
@@ -201,6 +223,12 @@ impl Rooms {
             .filter(|room| room.behind.is_some())
             .count();
     }
+}
+
+/// Messages of one room are all in one partition.
+fn is_at_or_before(cursor: &Cursor, other: &Cursor) -> bool {
+    (cursor.epoch, cursor.partition) == (other.epoch, other.partition)
+        && cursor.offset <= other.offset
 }
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ impl Story {
         path
     }
 
+    fn joins(&mut self, room: &str, presence: bool) {
+        let wish = Wish {
+            presence,
+            ..Wish::default()
+        };
+        let room = RoomId::parse(room).unwrap();
+        self.core.join(&room, wish).unwrap();
+        self.said();
+    }
+
     fn is_given(&mut self, kind: &str, id: &str, cursor: &str) {
         let message = json!({"type": kind, "id": id, "cursor": cursor, "from": "bob", "room_id": "r", "data": id});
         self.hears(message);
@@ -468,6 +478,49 @@ fn a_room_whose_join_is_refused_is_not_joined_again() {
     ann.events();
     ann.waits();
     assert!(!ann.dialed().contains("rooms"));
+}
+
+#[test]
+fn a_room_that_is_joined_anew_with_another_wish_is_still_caught_up_with() {
+    let mut ann = Story::of(Options::user("ann").unwrap().room("r").unwrap());
+    ann.connects("1.a:0:5", false);
+    ann.hears(json!({"type": "joined", "room_id": "r", "members": 1, "cursor": "1.a:0:5"}));
+    ann.joins("r", true);
+    ann.core.lost(ann.now, End::cut("gone"));
+    ann.events();
+    ann.waits();
+    let path = ann.connects("1.a:0:9", true);
+    assert!(path.ends_with("&after=1.a:0:5&rooms=r"), "{path}");
+    assert_eq!(
+        ann.said(),
+        [json!({"type": "join", "room_id": "r", "presence": true})]
+    );
+}
+
+#[test]
+fn a_room_that_is_left_while_the_query_takes_the_client_into_it_is_left_there_too() {
+    let mut ann = Story::of(Options::user("ann").unwrap().room("r").unwrap());
+    ann.core.leave(&RoomId::parse("r").unwrap()).unwrap();
+    assert!(ann.connects("1.a:0:5", false).ends_with("&rooms=r"));
+    assert_eq!(ann.said(), [json!({"type": "leave", "room_id": "r"})]);
+}
+
+#[test]
+fn what_was_said_in_a_room_before_it_was_joined_is_not_told_after_a_resume() {
+    let mut ann = Story::ann();
+    ann.connects("1.a:0:5", false);
+    ann.joins("r", false);
+    ann.hears(json!({"type": "joined", "room_id": "r", "members": 1, "cursor": "1.a:0:8"}));
+    ann.core.lost(ann.now, End::cut("gone"));
+    ann.events();
+    ann.waits();
+    assert!(
+        ann.connects("1.a:0:9", true)
+            .ends_with("&after=1.a:0:5&rooms=r")
+    );
+    ann.is_given("room", "before", "1.a:0:7");
+    ann.is_given("room", "after", "1.a:0:9");
+    assert_eq!(ann.told(), ["after"]);
 }
 
 #[test]
