@@ -58,6 +58,8 @@ pub(crate) struct Core {
     state: State,
     /// Attempts that failed since the last `connected`.
     failed: u32,
+    /// When it last came back at once.
+    hurried: Option<Now>,
     session: Option<String>,
     places: Places,
     rooms: Rooms,
@@ -84,6 +86,7 @@ impl Core {
             acknowledges: options.acknowledges,
             state: State::Over,
             failed: 0,
+            hurried: None,
             session: options.session.map(|session| session.text()),
             places: options.after.unwrap_or_default(),
             rooms,

@@ -41,6 +41,8 @@ pub const SILENCE: Duration = Duration::from_mins(1);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// No drain asks for more than 10 s; a wild `delay_ms` must not keep a client on a dying node.
 pub const LONGEST_DRAIN: Duration = Duration::from_secs(30);
+/// Who is sent away again so soon after having come back at once backs off like anybody else.
+pub const HURRY: Duration = Duration::from_secs(1);
 /// How long a close frame may take on its way out.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 

@@ -8,7 +8,7 @@ use wshub_protocol::codes::ComeBack;
 use super::{Action, Core, Now};
 use crate::backoff;
 use crate::event::{End, Event};
-use crate::limits::{ANSWER_WITHIN, CONNECT_WITHIN, LONGEST_DRAIN, SILENCE};
+use crate::limits::{ANSWER_WITHIN, CONNECT_WITHIN, HURRY, LONGEST_DRAIN, SILENCE};
 use crate::options::Identity;
 use crate::say;
 
@@ -124,15 +124,14 @@ impl Core {
         let way_back = end
             .known()
             .map_or(ComeBack::BackingOff(0), CloseCode::come_back);
+        let hurries = way_back == ComeBack::AtOnce && was_connected && self.may_hurry(now);
         match (way_back, &self.identity) {
             (ComeBack::No, _) => self.end(end),
             (ComeBack::WithFreshToken, Identity::Token(_)) => {
                 self.state = State::WithoutToken;
                 self.tell(Event::TokenExpired);
             }
-            // "At once" is for who was served until now: a node that drains before it says `connected` would otherwise
-            // be asked again and again without a pause.
-            (ComeBack::AtOnce, _) if was_connected => self.wait(now, end, Duration::ZERO),
+            (ComeBack::AtOnce, _) if hurries => self.wait(now, end, Duration::ZERO),
             (ComeBack::BackingOff(seconds), _) => {
                 self.back_off(now, end, Duration::from_secs(seconds.into()))
             }
@@ -140,6 +139,16 @@ impl Core {
                 self.back_off(now, end, Duration::ZERO)
             }
         }
+    }
+
+    /// "At once" is for who was served until now. A node that drains before it says `connected`, or sends everybody away
+    /// again, would otherwise be asked again and again without a pause.
+    fn may_hurry(&mut self, now: Now) -> bool {
+        let may = self.hurried.is_none_or(|at| now >= at + HURRY);
+        if may {
+            self.hurried = Some(now);
+        }
+        may
     }
 
     pub(super) fn dial(&mut self, now: Now) {

@@ -292,6 +292,19 @@ fn a_node_that_drains_before_it_lets_anybody_in_is_not_asked_without_a_pause() {
 }
 
 #[test]
+fn who_is_sent_away_again_right_after_coming_at_once_backs_off() {
+    let mut ann = Story::ann();
+    let mut waited = Duration::ZERO;
+    for _ in 0..5 {
+        ann.connects("1.a:0:5", false);
+        ann.closes_with(CloseCode::Draining);
+        ann.events();
+        waited += ann.waits();
+    }
+    assert!(waited > Duration::ZERO);
+}
+
+#[test]
 fn a_client_is_served_until_the_drain_is_over_and_comes_back_at_once() {
     let mut ann = Story::ann();
     ann.connects("1.a:0:5", false);
