@@ -96,7 +96,7 @@ impl Publishing {
 
 impl Client {
     /// Publishes and waits for the receipt: the message is then in the hub's log. It is sent again with the same id, over
-    /// as many connections as it takes, for five minutes.
+    /// as many connections as it takes, for four and a half minutes.
     ///
     /// # Errors
     /// Why there is no receipt.

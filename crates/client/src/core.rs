@@ -124,7 +124,7 @@ impl Core {
     }
 
     /// The next text to send, now that the socket takes one.
-    pub(crate) fn next_frame(&mut self, now: Now) -> Option<String> {
+    pub(crate) fn next_frame(&mut self) -> Option<String> {
         if !self.state.is_connected() {
             return None;
         }
@@ -132,7 +132,7 @@ impl Core {
         self.frames
             .pop_front()
             .or_else(|| receipt(self))
-            .or_else(|| self.outbox.next_text(now))
+            .or_else(|| self.outbox.next_text())
     }
 
     /// Whether nothing will ever happen again.
@@ -146,14 +146,14 @@ impl Core {
     ///
     /// # Errors
     /// Where there is no ticket, for there is no room for it.
-    pub(crate) fn publish(&mut self, publish: Publish) -> Result<Ticket, Unpublished> {
+    pub(crate) fn publish(&mut self, now: Now, publish: Publish) -> Result<Ticket, Unpublished> {
         if self.is_over() {
             return Err(Unpublished::NotSent);
         }
         if publish.ephemeral && !self.state.is_connected() {
             return Err(Unpublished::NotConnected);
         }
-        self.outbox.take(publish)
+        self.outbox.take(now, publish)
     }
 
     /// Is in a room from now on, on this connection and all that follow.

@@ -44,7 +44,8 @@
 //!   with [`Options::acknowledging`] the application does, by [`Client::acknowledge`], for instance once it has written
 //!   them down.
 //! - **Publishes that arrive once.** Each has an id and is sent again on every connection until the hub has answered. The
-//!   hub knows ids for five minutes; after that the outcome is [`Unpublished::Unknown`] rather than a second message.
+//!   hub knows ids for five minutes; before those are over the outcome is [`Unpublished::Unknown`] rather than a second
+//!   message.
 //!   Messages by [`Draft::ephemeral`] are sent once or not at all.
 //!
 //! # What it doesn't

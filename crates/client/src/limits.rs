@@ -8,9 +8,11 @@ pub const OUTBOX_MESSAGES: usize = 1_024;
 pub const OUTBOX_BYTES: usize = 8 << 20;
 /// The largest message to publish, as it goes over the wire: the default of the server's `limits.message_bytes`.
 pub const MESSAGE_BYTES: usize = 512 << 10;
-/// How long a publish is sent again with its id: the server remembers ids for so long by default, and a repeat after
-/// that would have a second effect.
+/// How long the server remembers ids by default: a repeat after that would have a second effect.
 pub const REPEAT_WINDOW: Duration = Duration::from_mins(5);
+/// How long a publish waits for its answer, and is sent again with its id. Half a minute of [`REPEAT_WINDOW`] is left for
+/// the last repeat to arrive.
+pub const GIVEN_UP_AFTER: Duration = Duration::from_secs(5 * 60 - 30);
 /// How soon a publish that found the server full is sent again, where the server says nothing else.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -86,7 +86,6 @@ impl Task {
     /// Waits for the next thing that happens, and has the rules take it. While an event waits for the application, the
     /// socket isn't read: a server sees then that the client is slow.
     async fn turn(&mut self, waits: bool) {
-        let now = self.now();
         // Without one the branch is off, and the time is of no matter.
         let deadline = self.core.deadline();
         let at = self.start + deadline.unwrap_or(Duration::ZERO);
@@ -105,7 +104,7 @@ impl Task {
                 Some(command) => self.follow(command),
                 None => self.commands = None,
             },
-            heard = link.exchange(|| core.next_frame(now)), if !waits => {
+            heard = link.exchange(|| core.next_frame()), if !waits => {
                 let now = self.start.elapsed();
                 match heard {
                     Heard::Text(text) => self.core.heard(now, &text),
@@ -148,7 +147,7 @@ impl Task {
         let now = self.now();
         // Whoever doesn't wait for the answer doesn't want to know.
         match command {
-            Command::Publish(publish, publisher) => match self.core.publish(publish) {
+            Command::Publish(publish, publisher) => match self.core.publish(now, publish) {
                 Ok(ticket) => _ = self.publishers.insert(ticket, publisher),
                 Err(why) => _ = publisher.send(Err(why)),
             },

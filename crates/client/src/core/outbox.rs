@@ -10,7 +10,7 @@ use wshub_protocol::client_message::Publish;
 
 use super::Now;
 use crate::event::Refused;
-use crate::limits::{OUTBOX_BYTES, OUTBOX_MESSAGES, REPEAT_WINDOW, RETRY_AFTER};
+use crate::limits::{GIVEN_UP_AFTER, OUTBOX_BYTES, OUTBOX_MESSAGES, RETRY_AFTER};
 use crate::say;
 
 /// A publish, by the order in which it was handed in.
@@ -38,7 +38,7 @@ pub enum Unpublished {
     Full,
     /// It is ephemeral, and there is no connection.
     NotConnected,
-    /// It was not sent before the client was closed.
+    /// It was not sent before the client was closed, or there was no connection for too long.
     NotSent,
     /// It was sent, and whether it was taken is not known: the connection of an ephemeral message ended, the client was
     /// closed, or the server hasn't answered for so long that a repeat might have a second effect.
@@ -68,7 +68,9 @@ struct Entry {
     id: MessageId,
     text: Box<str>,
     ephemeral: bool,
-    first_sent: Option<Now>,
+    since: Now,
+    /// It may have reached the server.
+    sent: bool,
     /// It was sent on this connection.
     on_wire: bool,
 }
@@ -106,7 +108,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Where there is no room, or it is larger than a message may be.
-    pub(crate) fn take(&mut self, mut publish: Publish) -> Result<Ticket, Unpublished> {
+    pub(crate) fn take(&mut self, now: Now, mut publish: Publish) -> Result<Ticket, Unpublished> {
         let ticket = self.next;
         let own = || {
             MessageId::parse(&format!("{:016x}-{ticket}", self.mark)).expect("digits and a dash")
@@ -129,7 +131,8 @@ impl Outbox {
             id,
             text,
             ephemeral,
-            first_sent: None,
+            since: now,
+            sent: false,
             on_wire: false,
         };
         self.entries.insert(ticket, entry);
@@ -155,10 +158,10 @@ impl Outbox {
     }
 
     /// The next text to send.
-    pub(crate) fn next_text(&mut self, now: Now) -> Option<String> {
+    pub(crate) fn next_text(&mut self) -> Option<String> {
         while let Some(ticket) = self.unsent.pop_front() {
             if let Some(entry) = self.entries.get_mut(&ticket) {
-                entry.first_sent.get_or_insert(now);
+                entry.sent = true;
                 entry.on_wire = true;
                 return Some(entry.text.clone().into_string());
             }
@@ -211,13 +214,8 @@ impl Outbox {
 
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Now> {
-        // They are first sent in the order in which they came.
-        let oldest = self
-            .entries
-            .values()
-            .next()
-            .and_then(|entry| entry.first_sent);
-        let given_up = oldest.map(|sent| sent + REPEAT_WINDOW);
+        let oldest = self.entries.values().next();
+        let given_up = oldest.map(|entry| entry.since + GIVEN_UP_AFTER);
         self.later.iter().map(|(at, _)| *at).chain(given_up).min()
     }
 
@@ -230,9 +228,7 @@ impl Outbox {
             .extend(due.into_iter().map(|(_, ticket)| ticket));
         let mut settled = Vec::new();
         while let Some((&ticket, entry)) = self.entries.iter().next()
-            && entry
-                .first_sent
-                .is_some_and(|sent| sent + REPEAT_WINDOW <= now)
+            && entry.since + GIVEN_UP_AFTER <= now
         {
             settled.extend(self.give_up(ticket));
         }
@@ -249,10 +245,10 @@ impl Outbox {
 
     fn give_up(&mut self, ticket: Ticket) -> Option<Settled> {
         let entry = self.remove(ticket)?;
-        let why = match (entry.first_sent, entry.ephemeral) {
-            (Some(_), _) => Unpublished::Unknown,
-            (None, true) => Unpublished::NotConnected,
-            (None, false) => Unpublished::NotSent,
+        let why = match (entry.sent, entry.ephemeral) {
+            (true, _) => Unpublished::Unknown,
+            (false, true) => Unpublished::NotConnected,
+            (false, false) => Unpublished::NotSent,
         };
         Some((ticket, Err(why)))
     }

@@ -48,7 +48,7 @@ impl Story {
     }
 
     fn said(&mut self) -> Vec<Value> {
-        let texts = std::iter::from_fn(|| self.core.next_frame(self.now));
+        let texts = std::iter::from_fn(|| self.core.next_frame());
         texts
             .map(|text| serde_json::from_str(&text).unwrap())
             .collect()
@@ -397,7 +397,10 @@ fn an_expired_token_is_not_used_again() {
 #[test]
 fn a_publish_goes_out_again_until_it_is_answered_and_rooms_come_first() {
     let mut ann = Story::ann();
-    let ticket = ann.core.publish(Draft::broadcast("hi").unwrap().0).unwrap();
+    let ticket = ann
+        .core
+        .publish(ann.now, Draft::broadcast("hi").unwrap().0)
+        .unwrap();
     ann.connects("1.a:0:5", false);
     let first = ann.said();
     assert_eq!(first.len(), 1);
@@ -423,9 +426,12 @@ fn a_publish_goes_out_again_until_it_is_answered_and_rooms_come_first() {
 fn what_is_for_now_or_never_needs_a_connection() {
     let mut ann = Story::ann();
     let typing = || Draft::room("r", "typing").unwrap().ephemeral().0;
-    assert_eq!(ann.core.publish(typing()), Err(Unpublished::NotConnected));
+    assert_eq!(
+        ann.core.publish(ann.now, typing()),
+        Err(Unpublished::NotConnected)
+    );
     ann.connects("1.a:0:5", false);
-    let ticket = ann.core.publish(typing()).unwrap();
+    let ticket = ann.core.publish(ann.now, typing()).unwrap();
     assert_eq!(ann.said().len(), 1);
     ann.core.lost(ann.now, End::cut("gone"));
     assert_eq!(
@@ -559,7 +565,10 @@ fn a_path_stays_below_what_a_server_reads() {
 fn a_closed_client_answers_all_that_waits_and_does_nothing_more() {
     let mut ann = Story::ann();
     ann.connects("1.a:0:5", false);
-    let ticket = ann.core.publish(Draft::broadcast("hi").unwrap().0).unwrap();
+    let ticket = ann
+        .core
+        .publish(ann.now, Draft::broadcast("hi").unwrap().0)
+        .unwrap();
     ann.events();
     ann.core.close();
     ann.core.close();
@@ -572,7 +581,7 @@ fn a_closed_client_answers_all_that_waits_and_does_nothing_more() {
     );
     assert!(matches!(ann.events()[..], [Event::Closed(_)]));
     assert_eq!(
-        ann.core.publish(Draft::broadcast("hi").unwrap().0),
+        ann.core.publish(ann.now, Draft::broadcast("hi").unwrap().0),
         Err(Unpublished::NotSent)
     );
     ann.is_given("broadcast", "m", "1.a:0:6");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 use wshub_client::http::{Answer, PostError, Poster};
-use wshub_client::limits::{REPEAT_WINDOW, RETRY_AFTER};
+use wshub_client::limits::{GIVEN_UP_AFTER, RETRY_AFTER};
 use wshub_client::{backoff, say};
 
 use super::letter::Letters;
@@ -170,7 +170,7 @@ impl Post<'_> {
             };
             let wait = backoff::wait(&mut self.rng, failed, at_least);
             failed += 1;
-            if begun.elapsed() + wait > REPEAT_WINDOW {
+            if begun.elapsed() + wait > GIVEN_UP_AFTER {
                 let why = format!("given up, and not known to be published: {why}");
                 again
                     .iter()
