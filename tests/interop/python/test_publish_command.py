@@ -118,6 +118,16 @@ def test_a_line_goes_out_before_the_next_one_is_typed(node, publish, person):
     assert ends(command) == []
 
 
+@OVER
+def test_a_refusal_is_told_before_the_next_line_is_typed(node, publish, fresh, over):
+    command = publish(node, *over)
+    for data in (1, 2):
+        command.type(json.dumps({"type": "broadcast", "id": fresh("id"), "data": data}) + "\n")
+    command.noted.until("line 2: ")
+    command.end_of_input()
+    ends(command, 1)
+
+
 def test_progress_is_told_where_it_is_asked_for(node, publish):
     command = publish(node, "--broadcast", "--progress")
     command.type("1\n" * 5000)

@@ -1,11 +1,12 @@
 //! Publishing over a WebSocket, as a user: the client's outbox keeps what has no receipt yet.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use wshub_client::limits::{OUTBOX_BYTES, REPEAT_WINDOW};
-use wshub_client::{Draft, Event, Events, Options, Publishing, Receipt, Unpublished, connect, say};
+use wshub_client::limits::{GIVEN_UP_AFTER, OUTBOX_BYTES};
+use wshub_client::{Draft, Event, Events, Options, Receipt, Unpublished, connect, say};
 use wshub_protocol::UserId;
 
 use super::letter::Letters;
@@ -32,15 +33,24 @@ pub(super) async fn publish(
     let (connect, connected) = oneshot::channel();
     let listening = tokio::spawn(listen(events, connect));
     // What is for now or never needs a connection. Where there is none for so long, each message says so.
-    let _ = timeout(REPEAT_WINDOW, connected).await;
+    let _ = timeout(GIVEN_UP_AFTER, connected).await;
     let mut under_way = UnderWay::default();
-    while let Some((number, line)) = source.next().await? {
+    loop {
+        let next = tokio::select! {
+            next = source.next() => next?,
+            // Whoever types is told of a refusal before the next line.
+            () = under_way.settle_oldest(progress), if !under_way.publishes.is_empty() => continue,
+        };
+        let Some((number, line)) = next else {
+            break;
+        };
         match letters.letter(number, line) {
             Ok(letter) => {
                 let bytes = say::publish(&letter.publish).len();
                 under_way.make_room(bytes, progress).await;
                 let handed_in = client.hand_in(Draft::from(letter.publish)).await;
-                under_way.push(number, bytes, handed_in);
+                let outcome = Box::pin(handed_in.outcome());
+                under_way.push(number, bytes, outcome);
             }
             Err(spoiled) => progress.failed(number, &spoiled),
         }
@@ -52,10 +62,12 @@ pub(super) async fn publish(
     Ok(())
 }
 
+type Outcome = Pin<Box<dyn Future<Output = Result<Receipt, Unpublished>>>>;
+
 /// Publishes without a receipt, oldest first: never more than the client's outbox holds.
 #[derive(Default)]
 struct UnderWay {
-    publishes: VecDeque<(u64, usize, Publishing)>,
+    publishes: VecDeque<(u64, usize, Outcome)>,
     bytes: usize,
 }
 
@@ -68,9 +80,9 @@ impl UnderWay {
         }
     }
 
-    fn push(&mut self, line: u64, bytes: usize, publishing: Publishing) {
+    fn push(&mut self, line: u64, bytes: usize, outcome: Outcome) {
         self.bytes += bytes;
-        self.publishes.push_back((line, bytes, publishing));
+        self.publishes.push_back((line, bytes, outcome));
     }
 
     async fn settle_all(&mut self, progress: &mut Progress) {
@@ -79,14 +91,15 @@ impl UnderWay {
         }
     }
 
+    /// Waits for the oldest one's outcome and tells it. The wait may be given up and begun again.
     async fn settle_oldest(&mut self, progress: &mut Progress) {
-        let Some((line, bytes, publishing)) = self.publishes.pop_front() else {
+        let Some((line, bytes, outcome)) = self.publishes.front_mut() else {
             return;
         };
+        let (line, bytes, outcome) = (*line, *bytes, outcome.await);
+        self.publishes.pop_front();
         self.bytes -= bytes;
-        // The client gives up what it has sent; what was never sent is given up here.
-        let outcome = timeout(REPEAT_WINDOW, publishing.outcome()).await;
-        match outcome.unwrap_or(Err(Unpublished::NotSent)) {
+        match outcome {
             Ok(Receipt {
                 id,
                 cursor,
