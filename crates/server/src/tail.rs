@@ -174,11 +174,13 @@ impl<'a> Printer<'a> {
     fn take(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             Event::Message(message) => self.write(&message),
-            Event::Joined(joined) => self.take_room(&joined),
             Event::Closed(end) => return Err(Stop::SentAway(format!("sent away for good: {end}"))),
             event => {
                 if let Some(words) = page::note_of(&event) {
                     note(&words);
+                }
+                if let Event::Joined(joined) = event {
+                    self.take_room(&joined);
                 }
             }
         }

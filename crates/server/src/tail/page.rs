@@ -86,6 +86,11 @@ pub(super) fn note_of(event: &Event) -> Option<String> {
         } => {
             format!("{dropped} messages of {room} are missing here: this was too slow")
         }
+        // A room with a place of its own may be further behind than what the connection resumes from.
+        Event::Joined(joined) if joined.resumed == Some(false) => {
+            let room = &joined.room;
+            format!("messages of {room} may be missing here: its log doesn't know them")
+        }
         Event::Reset { reason } => format!("messages may be missing here: {reason}"),
         Event::Draining { delay } => {
             format!("the node drains: going to another in {} s", seconds(*delay))
@@ -105,7 +110,7 @@ fn seconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wshub_client::{Connected, End};
+    use wshub_client::{Connected, End, Joined};
 
     use super::*;
 
@@ -194,6 +199,13 @@ mod tests {
             .unwrap()
             .contains("log_lost")
         );
+        let room = Event::Joined(Joined {
+            room: "r".to_owned(),
+            resumed: Some(false),
+            ..Joined::default()
+        });
+        let words = note_of(&room).unwrap();
+        assert!(words.starts_with("messages of r may be missing"), "{words}");
         let end = End {
             code: Some(4008),
             reason: "too_slow".to_owned(),
