@@ -12,6 +12,7 @@ import { PageUnderTest } from "./page_under_test.js";
 import { play } from "./scene.js";
 
 const PHONE = { width: 360, height: 780 };
+const NARROWEST = { width: 320, height: 568 };
 
 let browser;
 /** The node of the running test. */
@@ -72,6 +73,15 @@ test("a phone shows the whole width without scrolling sideways", async (t) => {
   await page.ann.openWire();
   await page.bob.part("menu").click();
   await page.bob.part("add-device").waitFor();
+  assert.equal(await page.sidewaysOverflow(), 0);
+  await page.closeClean();
+});
+
+test("the narrowest phone shows whose card it is and how its connection is", async (t) => {
+  const page = await open(t, { viewport: NARROWEST });
+  for (const part of [page.ann.card.locator("[data-part=user]"), page.ann.part("state")]) {
+    assert.equal(await part.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth), 0);
+  }
   assert.equal(await page.sidewaysOverflow(), 0);
   await page.closeClean();
 });
