@@ -268,7 +268,7 @@ export class Card {
     this.#conversation.pend(entry, this.isConnected ? "on its way" : "goes out when the connection is back");
     this.#neighbours.did(this, "wrote");
     try {
-      await this.#publish(target, text, { id });
+      await this.#publish(target, { text }, { id });
     } catch (error) {
       return this.#conversation.settle(key, "failed", `not published: ${/** @type {Error} */ (error).message}`);
     }
@@ -317,9 +317,15 @@ function roomOf(message) {
   return message.type === "room" ? message.room_id : "";
 }
 
-/** @param {unknown} data */
+/**
+ * What people write is `{ text }`, here as in the examples; all else is shown as the JSON that it is.
+ *
+ * @param {unknown} data
+ */
 function textOf(data) {
-  return typeof data === "string" ? data : JSON.stringify(data);
+  if (typeof data === "string") return data;
+  const { text, ...more } = /** @type {any} */ (data ?? {});
+  return typeof text === "string" && Object.keys(more).length === 0 ? text : JSON.stringify(data);
 }
 
 /**

@@ -6,9 +6,9 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { launch } from "./chromium.js";
 import { HubProcess } from "./hub_process.js";
+import { PageUnderTest } from "./page_under_test.js";
 
 const PAGE = new URL("../../../../examples/chat/index.html", import.meta.url);
 
@@ -17,11 +17,7 @@ let hub;
 let files;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM_BIN ?? "/usr/bin/chromium",
-    headless: true,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-  });
+  browser = await launch();
   hub = await HubProcess.start();
   files = createServer(async (_, answer) => {
     answer.writeHead(200, { "Content-Type": "text/html" });
@@ -64,4 +60,17 @@ test("what one says in the lobby all hear, and a note waits for whom it is for",
   await zoe.says("I am");
   await bob.hears("said", "zoe: I am");
   assert.deepEqual(await bob.heard("note"), []);
+});
+
+test("the chat and the first page understand each other", async () => {
+  const page = await PageUnderTest.open(browser, hub.url);
+  const carl = await comes("carl");
+  await page.ann.write("#lobby", "From the page");
+  await carl.hears("said", "ann: From the page");
+  await carl.says("From the chat");
+  await page.bob.message("From the chat");
+  await carl.hears("said", "carl: From the chat");
+  // That Ann was typing is a message, too, and no words.
+  assert.deepEqual(await carl.heard("said"), ["ann: From the page", "carl: From the chat"]);
+  await page.closeClean();
 });

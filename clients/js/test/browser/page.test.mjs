@@ -252,7 +252,7 @@ test("the wire shows each frame in both directions, can be filtered, and stands 
   const lines = page.ann.part("wire").locator("li");
   const frame = (direction, text) => lines.and(page.page.locator(`.${direction}`)).filter({ hasText: text }).first();
   await page.ann.write("#lobby", "On the wire");
-  await frame("out", `"data":"On the wire"`).waitFor();
+  await frame("out", `"data":{"text":"On the wire"}`).waitFor();
   await frame("in", `"type":"room"`).filter({ hasText: "On the wire" }).waitFor();
   await frame("out", "GET /ws?user_id=ann").waitFor();
   await page.ann.part("wire-filter").fill(`"ack"`);
