@@ -89,6 +89,28 @@ test("what was said before a room was joined is no news, though the place that i
   assert.deepEqual(heardIn(world), [20]);
 });
 
+test("what a history has brought after a failed resume is not told again either", () => {
+  const world = inRooms({ room: "news", history: 5 });
+  comeBack(world, { cursor: "2.b:0:5", resumed: false });
+  const old = { type: "room", room_id: "news", id: "m6", from: "bob", cursor: "2.b:0:6", data: 6 };
+  joined(world, "news", { cursor: "2.b:0:7" });
+  joined(world, "news", { cursor: "2.b:0:7", history: [old] });
+  const { query } = comeBack(world, { cursor: "2.b:0:9", resumed: true });
+  assert.deepEqual([query.get("after"), query.get("rooms")], ["2.b:0:5", "news"]);
+  world.server.newest.say(old);
+  assert.deepEqual(heardIn(world), []);
+});
+
+test("what is said before a room is joined again after a failed resume is owed to the next resume", () => {
+  const world = inRooms("news");
+  comeBack(world, { cursor: "2.b:0:5", resumed: false });
+  const { query } = comeBack(world, { cursor: "2.b:0:9", resumed: true });
+  assert.deepEqual([query.get("after"), query.get("rooms")], ["2.b:0:5", "news"]);
+  joined(world, "news", { cursor: "2.b:0:9" });
+  world.server.newest.say({ type: "room", room_id: "news", id: "m6", from: "bob", cursor: "2.b:0:6", data: 6 });
+  assert.deepEqual(heardIn(world), [6]);
+});
+
 test("a room left while the client was connecting is left once it is connected", async () => {
   const world = inRooms("news");
   world.server.mood = "silence";
@@ -120,12 +142,26 @@ test("a room that catches up keeps its own place until it is through", () => {
   world.server.newest.say({ type: "broadcast", id: "x", from: "", cursor: "1.a:0:50", data: 1 });
   joined(world, "a,b", { cursor: "1.a:0:52", resumed: true });
   say(world, "a,b", 20);
-  assert.deepEqual(comeBack(world).heard, [{ type: "join", room_id: "a,b", after: "1.a:0:10" }]);
+  assert.deepEqual(comeBack(world).heard, [{ type: "join", room_id: "a,b", after: "1.a:0:20" }]);
   assert.equal(world.server.newest.query.get("after"), "1.a:0:50");
   joined(world, "a,b", { cursor: "1.a:0:52", resumed: true });
   for (const offset of [20, 30, 53]) say(world, "a,b", offset);
   assert.deepEqual(heardIn(world), [20, 30, 53]);
   assert.deepEqual(comeBack(world).heard, [{ type: "join", room_id: "a,b", after: "1.a:0:53" }]);
+});
+
+test("what a room was given while it catches up is not told again, however much that was", () => {
+  const world = new World();
+  world.server.greeting = { cursor: "1.a:0:10", resumed: false };
+  world.connect({ rooms: ["a,b"], remember: 2 });
+  joined(world, "a,b", { cursor: "1.a:0:10" });
+  comeBack(world);
+  joined(world, "a,b", { cursor: "1.a:0:52", resumed: true });
+  for (const offset of [20, 30, 40]) say(world, "a,b", offset);
+  comeBack(world);
+  joined(world, "a,b", { cursor: "1.a:0:52", resumed: true });
+  for (const offset of [20, 41]) say(world, "a,b", offset);
+  assert.deepEqual(heardIn(world), [20, 30, 40, 41]);
 });
 
 test("a position says that a room is through", () => {

@@ -287,11 +287,12 @@ export class Client {
   #welcome({ session_id, cursor, resumed = false, degraded = false }) {
     this.#sessionId = session_id;
     this.#degraded = degraded;
-    if (!resumed && !this.#isOwed) {
+    const begins = !resumed && !this.#isOwed;
+    if (begins) {
       this.#place.begin(cursor);
       this.#rooms.reset();
     }
-    this.#rooms.welcome({ queried: this.#handedIn.rooms, resumed, after: this.#handedIn.after });
+    this.#rooms.welcome({ queried: this.#handedIn.rooms, resumed, begins, after: this.#handedIn.after });
     this.#outbox.sendAll();
   }
 

@@ -18,6 +18,7 @@ import { Promised } from "./promised.js";
  * @typedef {object} Question one join or leave on its way
  * @property {"join" | "leave"} type
  * @property {boolean} [isAskedAgain] another join follows, whose answer says more
+ * @property {boolean} [begins] the first of a client that goes on from nowhere
  * @property {string} [after] the place from which the room catches up by itself
  * @property {string} [from] the place up to which the room was heard, however it catches up
  * @property {Promised<any>[]} askers
@@ -85,9 +86,10 @@ export class Rooms {
    * @param {object} how
    * @param {readonly string[]} how.queried what stood in its query
    * @param {boolean} how.resumed
+   * @param {boolean} how.begins the client goes on from nowhere: what is said before it is in a room is no news
    * @param {string} how.after the place from which rooms that weren't in the query are to go on; "" for none
    */
-  welcome({ queried, resumed, after }) {
+  welcome({ queried, resumed, begins, after }) {
     const inQuery = new Set(queried);
     const from = resumed ? after : "";
     for (const id of queried) this.#askedByQuery(this.#rooms.get(id) ?? newRoom(id), from);
@@ -95,6 +97,7 @@ export class Rooms {
       if (!room.isWanted || inQuery.has(room.id)) continue;
       this.#ask(room, room.isMember && resumed ? (room.behind?.toString() ?? after) : "");
     }
+    for (const { asked } of begins ? this.#rooms.values() : []) if (asked[0]) asked[0].begins = true;
   }
 
   /** The connection is gone, and all questions with it. */
@@ -167,7 +170,7 @@ export class Rooms {
     for (const asker of question.askers) asker.resolve(message);
     if (room.isWanted) {
       if (question.after) this.#catchUp(room, question.after, message);
-      else if (!room.isMember) room.since = new Place(message.cursor);
+      else if (!room.isMember || question.begins) room.since = new Place(message.cursor);
       room.isMember = true;
     }
     return !question.isAskedAgain;
@@ -208,14 +211,17 @@ export class Rooms {
   }
 
   /**
-   * Whether a room's message was said before the room was joined. A client that resumes is given the
-   * room from its kept place on, which may lie before that.
+   * Whether a room's message was said before the room was joined, or given before while it catches up. A
+   * client that resumes is given the room from its kept place on, which may lie before its join.
    *
    * @param {{ room_id: string, cursor?: string }} message
    */
   isOld({ room_id, cursor }) {
     const room = this.#rooms.get(room_id);
-    return room?.since?.covers(cursor) === true && !room.behind;
+    if (!room?.behind) return room?.since?.covers(cursor) === true;
+    const wasGiven = room.behind.covers(cursor);
+    room.behind.move(cursor);
+    return wasGiven;
   }
 
   /**
