@@ -190,8 +190,9 @@ impl<'a> Printer<'a> {
     /// Says once of each room that it is in there.
     fn take_room(&mut self, joined: &Joined) {
         if self.rooms.insert(joined.room.clone()) {
+            let users = if joined.members == 1 { "user" } else { "users" };
             note(&format!(
-                "in room {} with {} users",
+                "in room {} with {} {users}",
                 joined.room, joined.members
             ));
         }
