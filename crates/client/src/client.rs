@@ -113,7 +113,8 @@ impl Client {
         Publishing(told)
     }
 
-    /// Is in a room from now on, over all reconnects. [`Event::Joined`] tells when, [`Event::Refused`] if not.
+    /// Is in a room from now on, over all reconnects. [`Event::Joined`] tells when, [`Event::Refused`] if not. Where the
+    /// hub could not let it in just now, it is asked again.
     ///
     /// # Errors
     /// Where the id is wrong, or there are as many rooms as may be.

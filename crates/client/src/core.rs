@@ -20,8 +20,9 @@ pub(crate) use places::Places;
 pub(crate) use rooms::Wish;
 
 use crate::address::write_query;
-use crate::event::{Addressee, Connected, End, Event, Joined, Message};
-use crate::limits::{PATH_BYTES, UNSAID};
+use crate::backoff;
+use crate::event::{Addressee, Connected, End, Event, Joined, Message, Refused};
+use crate::limits::{PATH_BYTES, RETRY_AFTER, UNSAID};
 use crate::options::{Identity, Options};
 use crate::say;
 use crate::server_message::{self, ServerMessage};
@@ -63,6 +64,8 @@ pub(crate) struct Core {
     session: Option<String>,
     places: Places,
     rooms: Rooms,
+    /// When rooms are asked for again that the server could not let the client into.
+    rooms_again: Option<Now>,
     repeats: Repeats,
     receipts: Receipts,
     outbox: Outbox,
@@ -90,6 +93,7 @@ impl Core {
             session: options.session.map(|session| session.text()),
             places: options.after.unwrap_or_default(),
             rooms,
+            rooms_again: None,
             repeats: Repeats::default(),
             receipts: Receipts::default(),
             frames: VecDeque::new(),
@@ -235,12 +239,7 @@ impl Core {
                     let settled = self.outbox.refused(now, &id, refused, retry_after);
                     self.settle(settled);
                 } else {
-                    refused
-                        .room
-                        .as_deref()
-                        .into_iter()
-                        .for_each(|room| self.rooms.refused(room));
-                    self.tell(Event::Refused(refused));
+                    self.hear_refused(now, refused, retry_after);
                 }
             }
             Some(message) if self.state.is_connected() => self.hear(now, message),
@@ -310,6 +309,17 @@ impl Core {
         // Joins and leaves that waited are in the rooms already.
         self.frames = self.rooms.entered(connected.resumed).into();
         self.tell(Event::Connected(connected));
+    }
+
+    fn hear_refused(&mut self, now: Now, refused: Refused, retry_after: Option<Duration>) {
+        let room = refused.room.as_deref();
+        if room.is_some_and(|room| self.rooms.refused(room, refused.passes()))
+            && self.rooms_again.is_none()
+        {
+            let wait = backoff::wait(&mut self.rng, 0, retry_after.unwrap_or(RETRY_AFTER));
+            self.rooms_again = Some(now + wait);
+        }
+        self.tell(Event::Refused(refused));
     }
 
     fn hear_message(&mut self, message: Message) {

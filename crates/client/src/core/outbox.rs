@@ -186,13 +186,7 @@ impl Outbox {
     ) -> Option<Settled> {
         let ticket = self.find(id)?;
         let entry = self.entries.get_mut(&ticket)?;
-        let passes = [
-            "unavailable",
-            "overloaded",
-            "rate_limited",
-            "outcome_unknown",
-        ];
-        if passes.contains(&refused.code.as_str()) && !entry.ephemeral {
+        if refused.passes() && !entry.ephemeral {
             entry.on_wire = false;
             self.later
                 .push((now + retry_after.unwrap_or(RETRY_AFTER), ticket));

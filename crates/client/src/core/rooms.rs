@@ -41,6 +41,16 @@ struct Room {
     in_query: bool,
     /// It was asked for on this connection and not answered.
     asked: bool,
+    /// The server could not let the client in just now.
+    later: bool,
+}
+
+impl Room {
+    /// The join of it by message.
+    fn join(&self, name: &str, history: Option<u8>) -> String {
+        let after = self.behind.as_ref().map(Places::to_string);
+        say::join(name, history, self.presence, after.as_deref())
+    }
 }
 
 /// All rooms of a client.
@@ -49,6 +59,8 @@ pub(crate) struct Rooms {
     rooms: BTreeMap<String, Room>,
     /// Rooms that were left while a query that names them was on its way.
     left: Vec<String>,
+    /// From where the rooms in the query go on; none where they don't.
+    handed_in: Option<Places>,
     /// How many have a place of their own.
     behind: usize,
 }
@@ -87,6 +99,7 @@ impl Rooms {
                 .and_then(|room| room.since.filter(|_| !anew)),
             behind: after.or(before.and_then(|room| room.behind)),
             asked: true,
+            later: false,
         };
         self.rooms.insert(room.as_str().to_owned(), joined);
         self.count_behind();
@@ -106,9 +119,10 @@ impl Rooms {
     pub(crate) fn query(&mut self, places: &Places, room_for: usize) -> String {
         let mut query = String::new();
         self.left.clear();
+        self.handed_in = (!places.is_empty()).then(|| places.clone());
         for (name, room) in &mut self.rooms {
             room.joined = None;
-            room.asked = true;
+            (room.asked, room.later) = (true, false);
             let late = room.known && !places.is_empty();
             let fresh = room.known && room.history.is_none();
             let mut more = query.clone();
@@ -136,9 +150,11 @@ impl Rooms {
             // Whoever missed something, or was never there, wants the history anew.
             let history = room.history.filter(|_| !resumed && room.behind.is_none());
             if !room.in_query || room.presence || history.is_some() {
-                let after = room.behind.as_ref().map(Places::to_string);
-                texts.push(say::join(name, history, room.presence, after.as_deref()));
+                texts.push(room.join(name, history));
             }
+        }
+        if !resumed {
+            self.handed_in = None;
         }
         texts
     }
@@ -160,13 +176,34 @@ impl Rooms {
         }
     }
 
-    /// A request that named the room was refused. Only an unanswered join makes the client forget it: it would be
-    /// refused again on each connection.
-    pub(crate) fn refused(&mut self, room: &str) {
-        if self.rooms.get(room).is_some_and(|room| room.asked) {
-            self.rooms.remove(room);
-            self.count_behind();
+    /// A request that named the room was refused. An unanswered join is said again later where the reason passes, which
+    /// it then returns; else the client forgets the room: it would be refused again on each connection.
+    pub(crate) fn refused(&mut self, name: &str, passes: bool) -> bool {
+        let Some(room) = self.rooms.get_mut(name).filter(|room| room.asked) else {
+            return false;
+        };
+        if passes {
+            (room.asked, room.later) = (false, true);
+            if room.in_query && room.known && room.behind.is_none() {
+                // The kept place moves on without it.
+                room.behind = self.handed_in.clone();
+            }
+        } else {
+            self.rooms.remove(name);
         }
+        self.count_behind();
+        passes
+    }
+
+    /// Asks again for the rooms that the server could not let the client into.
+    pub(crate) fn ask_again(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for (name, room) in self.rooms.iter_mut().filter(|(_, room)| room.later) {
+            (room.asked, room.later) = (true, false);
+            let history = room.history.filter(|_| room.behind.is_none());
+            texts.push(room.join(name, history));
+        }
+        texts
     }
 
     /// A message of the room has come; returns whether it is no news: it was said before the room was joined, or was
@@ -337,8 +374,8 @@ mod tests {
     fn a_refused_join_is_forgotten_but_not_a_room_that_one_is_in() {
         let mut rooms = in_rooms(&["a", "b"]);
         rooms.joined("b", Some(&cursor("1.a:0:1")), None);
-        rooms.refused("a");
-        rooms.refused("b");
+        rooms.refused("a", false);
+        rooms.refused("b", false);
         assert_eq!(rooms.query(&Places::default(), 100), "b");
     }
 

@@ -71,13 +71,18 @@ impl Core {
     /// When [`Core::tick`] is to be called.
     pub(crate) fn deadline(&self) -> Option<Now> {
         let state = self.state.deadline(!self.has_event());
-        state.into_iter().chain(self.outbox.deadline()).min()
+        let others = self.outbox.deadline().into_iter().chain(self.rooms_again);
+        state.into_iter().chain(others).min()
     }
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Now) {
         let settled = self.outbox.tick(now);
         self.settle(settled);
+        if self.rooms_again.is_some_and(|at| at <= now) {
+            self.rooms_again = None;
+            self.frames.extend(self.rooms.ask_again());
+        }
         if self
             .state
             .deadline(!self.has_event())
@@ -165,6 +170,7 @@ impl Core {
 
     pub(super) fn end(&mut self, end: End) {
         self.state = State::Over;
+        self.rooms_again = None;
         let settled = self.outbox.end();
         self.settle(settled);
         self.tell(Event::Closed(end));
@@ -204,6 +210,7 @@ impl Core {
     /// What was to be said on a connection that is over isn't said; what lasts stands in rooms, outbox and receipts.
     fn cut(&mut self) {
         self.frames.clear();
+        self.rooms_again = None;
         let settled = self.outbox.cut();
         self.settle(settled);
     }
