@@ -62,6 +62,10 @@ pub(crate) struct Core {
     /// When it last came back at once.
     hurried: Option<Now>,
     session: Option<String>,
+    /// On a node whose log is away: `reset` comes once it is back, and is no sign of loss.
+    degraded: bool,
+    /// Such a node could not say what was missed since the place that was handed in.
+    owed: bool,
     places: Places,
     rooms: Rooms,
     /// When rooms are asked for again that the server could not let the client into.
@@ -91,6 +95,8 @@ impl Core {
             failed: 0,
             hurried: None,
             session: options.session.map(|session| session.text()),
+            degraded: false,
+            owed: false,
             places: options.after.unwrap_or_default(),
             rooms,
             rooms_again: None,
@@ -277,10 +283,14 @@ impl Core {
                 cursor.iter().for_each(|cursor| self.move_on(cursor));
                 self.tell(Event::Gap { dropped, room });
             }
+            // The log is back, and knows what this client has missed since its place.
+            ServerMessage::Reset { .. } if self.owed => self.come_back(now),
             ServerMessage::Reset { reason, cursor } => {
                 cursor.iter().for_each(|places| self.places.put(places));
                 self.rooms.reset();
-                self.tell(Event::Reset { reason });
+                if !std::mem::take(&mut self.degraded) {
+                    self.tell(Event::Reset { reason });
+                }
             }
             ServerMessage::Reconnect { delay } => {
                 let delay = self.state.drain(now, delay);
@@ -299,7 +309,10 @@ impl Core {
         self.state.connect(now);
         self.failed = 0;
         self.session = Some(connected.session.clone());
+        self.degraded = connected.degraded;
+        self.owed = connected.degraded && connected.came_back;
         if !connected.resumed
+            && !self.owed
             && let Some(cursor) = cursor
         {
             self.places = cursor;

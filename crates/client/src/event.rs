@@ -83,8 +83,8 @@ pub struct Connected {
     pub pending: u64,
     /// Messages that waited for the user and were lost to the bounds of the queue.
     pub missed: u64,
-    /// The log is away; what waits follows a [`Event::Reset`] once it is back, and neither that nor `resumed: false` is
-    /// a sign of loss.
+    /// The log is away; what waits follows once it is back, and `resumed: false` is no sign of loss. The client comes
+    /// back by itself then, where it has missed something.
     pub degraded: bool,
     /// Whether the client handed in a place, and so had something to lose.
     pub came_back: bool,

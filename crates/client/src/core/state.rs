@@ -177,18 +177,21 @@ impl Core {
     }
 
     fn move_to_another_node(&mut self, now: Now) {
+        let code = CloseCode::Draining;
+        self.hang_up(now, code.number(), code.name(), Duration::ZERO);
+    }
+
+    /// Closes the connection and comes back a random moment later, to resume.
+    pub(super) fn come_back(&mut self, now: Now) {
+        let wait = backoff::wait(&mut self.rng, 0, Duration::ZERO);
+        self.hang_up(now, 1000, "coming back to resume", wait);
+    }
+
+    fn hang_up(&mut self, now: Now, code: u16, why: &str, wait: Duration) {
         self.actions.push_back(Action::HangUp { last: Vec::new() });
         self.cut();
-        let code = CloseCode::Draining;
-        let reason = code.name().to_owned();
-        self.wait(
-            now,
-            End {
-                code: Some(code.number()),
-                reason,
-            },
-            Duration::ZERO,
-        );
+        let (code, reason) = (Some(code), why.to_owned());
+        self.wait(now, End { code, reason }, wait);
     }
 
     fn give_up(&mut self, now: Now, why: &str) {

@@ -201,6 +201,46 @@ fn connected_moves_the_kept_place_only_where_nothing_is_resumed() {
 }
 
 #[test]
+fn a_client_whose_node_could_not_reach_the_log_resumes_from_its_place_once_it_is_back() {
+    let mut ann = Story::ann();
+    ann.connects("1.a:0:5", false);
+    ann.core.lost(ann.now, End::cut("gone"));
+    ann.events();
+    ann.waits();
+    ann.dialed();
+    ann.hears(
+        json!({"type": "connected", "session_id": "label", "cursor": "1.a:0:9", "degraded": true}),
+    );
+    ann.events();
+    ann.hears(json!({"type": "reset", "reason": "log_lost", "cursor": "1.a:0:9"}));
+    assert_eq!(ann.actions(), [Action::HangUp { last: vec![] }]);
+    assert!(
+        matches!(ann.events()[..], [Event::Disconnected { .. }]),
+        "nothing is lost"
+    );
+    ann.waits();
+    assert!(ann.connects("1.a:0:9", true).ends_with("&after=1.a:0:5"));
+}
+
+#[test]
+fn a_client_that_has_no_place_yet_goes_on_from_where_the_log_comes_back() {
+    let mut ann = Story::ann();
+    ann.dialed();
+    ann.hears(
+        json!({"type": "connected", "session_id": "label", "cursor": "1.a:0:9", "degraded": true}),
+    );
+    ann.events();
+    ann.hears(json!({"type": "reset", "reason": "log_lost", "cursor": "2.b:0:1"}));
+    assert_eq!((ann.actions(), ann.events()), (vec![], vec![]));
+    assert_eq!(ann.core.places.to_string(), "2.b:0:1");
+    ann.hears(json!({"type": "reset", "reason": "node_behind", "cursor": "2.b:0:7"}));
+    assert!(
+        matches!(ann.events()[..], [Event::Reset { .. }]),
+        "this one is a loss"
+    );
+}
+
+#[test]
 fn messages_that_come_again_are_told_once() {
     let mut ann = Story::ann();
     ann.connects("1.a:0:5", false);
