@@ -101,6 +101,38 @@ test("what a history has brought after a failed resume is not told again either"
   assert.deepEqual(heardIn(world), []);
 });
 
+/** A failed resume: the room was answered for the query, something was said in it, its history is on the way. */
+function betweenTwoAnswers() {
+  const world = inRooms({ room: "news", history: 2 });
+  comeBack(world, { cursor: "2.b:0:5", resumed: false });
+  joined(world, "news", { cursor: "2.b:0:5" });
+  const live = [6, 7, 8].map((data) => {
+    return { type: "room", room_id: "news", id: `m${data}`, from: "bob", cursor: `2.b:0:${data}`, data };
+  });
+  for (const message of live) world.server.newest.say(message);
+  world.told = [];
+  return { world, live };
+}
+
+test("what is said while a history is on its way comes once, in the history or before it", () => {
+  const { world, live } = betweenTwoAnswers();
+  joined(world, "news", { cursor: "2.b:0:8", history: live.slice(1) });
+  const told = world.told.flatMap(([name, value]) => {
+    if (name === "room") return [value.data];
+    return name === "joined" ? [value.history.map(({ data }) => data)] : [];
+  });
+  assert.deepEqual(told, [6, [7, 8]]);
+});
+
+test("what is said while a history is on its way is told where that never comes", () => {
+  const refused = betweenTwoAnswers().world;
+  refused.server.newest.say({ type: "error", code: "internal", error: "No.", room_id: "news" });
+  assert.deepEqual(heardIn(refused), [6, 7, 8]);
+  const cut = betweenTwoAnswers().world;
+  cut.cut();
+  assert.deepEqual(heardIn(cut), [6, 7, 8]);
+});
+
 test("what is said before a room is joined again after a failed resume is owed to the next resume", () => {
   const world = inRooms("news");
   comeBack(world, { cursor: "2.b:0:5", resumed: false });

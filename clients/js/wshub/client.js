@@ -113,7 +113,7 @@ export class Client {
     this.#random = options.random ?? Math.random;
     const send = (/** @type {string} */ text) => this.#link.send(text);
     this.#outbox = new Outbox(options.outbox ?? {}, this.#clock, send, (error) => this.#tellError(error));
-    this.#rooms = new Rooms(options.rooms ?? [], send);
+    this.#rooms = new Rooms(options.rooms ?? [], send, (message) => this.#tell(message));
     this.#repeats = new Repeats(options.remember);
     this.#receipts = new Receipts(
       (cursor) => void send(messages.ack(cursor)),
@@ -363,7 +363,7 @@ export class Client {
       if (this.#acks && message.type === "user") this.#receipts.repeated(message);
       return false;
     }
-    return message.type !== "room" || !this.#rooms.isOld(message);
+    return message.type !== "room" || !(this.#rooms.isOld(message) || this.#rooms.holds(message));
   }
 
   /** @param {messages.Refusal} message */

@@ -18,6 +18,7 @@ import { Promised } from "./promised.js";
  * @typedef {object} Question one join or leave on its way
  * @property {"join" | "leave"} type
  * @property {boolean} [isAskedAgain] another join follows, whose answer says more
+ * @property {boolean} [holds] its answer brings a history, with what is said in the room until then
  * @property {boolean} [begins] the first of a client that goes on from nowhere
  * @property {string} [after] the place from which the room catches up by itself
  * @property {string} [from] the place up to which the room was heard, however it catches up
@@ -33,6 +34,7 @@ import { Promised } from "./promised.js";
  * @property {Place | null} behind its own place, while it catches up with the kept one
  * @property {Place | null} until the partitions in which it still does
  * @property {Question[]} asked
+ * @property {any[]} held what was said in it while a history that may hold it is on its way
  * @property {Promised<messages.Membership>[]} waiting who waits for the next `joined`
  */
 
@@ -49,13 +51,16 @@ export class Rooms {
    */
   #behind = new Set();
   #send;
+  #tell;
 
   /**
    * @param {Iterable<string | WantedRoom>} wanted
    * @param {(text: string) => boolean} send whether it went to a connection
+   * @param {(message: any) => void} tell gives a message to the program that was held for a while
    */
-  constructor(wanted, send) {
+  constructor(wanted, send, tell) {
     this.#send = send;
+    this.#tell = tell;
     for (const each of wanted) {
       const { room, ...wish } = typeof each === "string" ? { room: each } : each;
       if (!isRoomId(room)) throw new TypeError("a room has 1 to 128 bytes and no control characters");
@@ -108,6 +113,7 @@ export class Rooms {
         else for (const asker of askers) asker.resolve(null);
       }
       room.isTriedLater = false;
+      this.#release(room);
       if (!room.isWanted) this.#forget(room);
     }
   }
@@ -141,7 +147,7 @@ export class Rooms {
     const asker = new Promised();
     const room = this.#rooms.get(id) ?? newRoom(id);
     this.#rooms.set(id, room);
-    Object.assign(room, { isWanted: false, isMember: false, isTriedLater: false, since: null });
+    Object.assign(room, { isWanted: false, isMember: false, isTriedLater: false, since: null, held: [] });
     this.#settle(room);
     this.#disappoint(room, "left", "the room was left before it was joined");
     this.#askToLeave(room, [asker]);
@@ -167,6 +173,7 @@ export class Rooms {
     const room = this.#rooms.get(message.room_id);
     const question = room?.asked[0]?.type === "join" ? room.asked.shift() : undefined;
     if (!room || !question) return true;
+    if (question.holds) this.#release(room, message.history);
     for (const asker of question.askers) asker.resolve(message);
     if (room.isWanted) {
       if (question.after) this.#catchUp(room, question.after, message);
@@ -195,6 +202,7 @@ export class Rooms {
     const room = this.#rooms.get(about.room_id ?? "");
     const question = room?.asked.shift();
     if (!room || !question) return false;
+    if (question.holds) this.#release(room);
     const isTriedLater = question.type === "join" && room.isWanted && PASSES.has(code);
     if (isTriedLater) {
       room.waiting.push(...question.askers);
@@ -222,6 +230,19 @@ export class Rooms {
     const wasGiven = room.behind.covers(cursor);
     room.behind.move(cursor);
     return wasGiven;
+  }
+
+  /**
+   * Whether a room's message is told with a history that is on its way: the room was joined by the query of a
+   * client that isn't resumed, and the history is the answer to a second join.
+   *
+   * @param {{ room_id: string, cursor?: string }} message
+   */
+  holds(message) {
+    const room = this.#rooms.get(message.room_id);
+    if (!room?.asked[0]?.holds || message.cursor === undefined) return false;
+    room.held.push(message);
+    return true;
   }
 
   /**
@@ -296,20 +317,21 @@ export class Rooms {
     const isAskedAgain = room.isWanted && Boolean(presence || (history > 0 && !goesOn));
     room.asked.push({ type: "join", isAskedAgain, from, askers: isAskedAgain ? [] : room.waiting.splice(0) });
     if (!room.isWanted) this.#askToLeave(room, []);
-    else if (isAskedAgain) this.#ask(room, "", goesOn ? { ...room.wish, history: 0 } : room.wish);
+    else if (isAskedAgain) this.#ask(room, "", goesOn ? { ...room.wish, history: 0 } : room.wish, !goesOn && history > 0);
   }
 
   /**
    * @param {Room} room
    * @param {string} after
    * @param {Wish} [wish]
+   * @param {boolean} [holds]
    */
-  #ask(room, after, wish = room.wish) {
+  #ask(room, after, wish = room.wish, holds = false) {
     // A room that goes on from a place keeps it from now on: the connection may end before `joined`.
     if (after) this.#fallBehind(room, after);
     const asks = after ? { ...wish, history: 0, after } : wish;
     if (!this.#send(messages.join(room.id, asks))) return;
-    room.asked.push({ type: "join", after, from: after, askers: room.waiting.splice(0) });
+    room.asked.push({ type: "join", holds, after, from: after, askers: room.waiting.splice(0) });
   }
 
   /**
@@ -320,6 +342,17 @@ export class Rooms {
     if (this.#send(messages.leave(room.id))) return room.asked.push({ type: "leave", askers });
     for (const asker of askers) asker.resolve(null);
     return this.#forget(room);
+  }
+
+  /**
+   * Tells what was held and isn't in the history.
+   *
+   * @param {Room} room
+   * @param {readonly messages.RoomMessage[]} [history]
+   */
+  #release(room, history = []) {
+    const told = new Set(history.map(({ cursor }) => cursor));
+    for (const message of room.held.splice(0)) if (!told.has(message.cursor)) this.#tell(message);
   }
 
   /**
@@ -372,6 +405,7 @@ function newRoom(id) {
     behind: null,
     until: null,
     asked: [],
+    held: [],
     waiting: [],
   };
 }
