@@ -1,4 +1,5 @@
-//! How long a client waits before it comes back: full jitter under a doubling ceiling.
+//! How long a client waits before it comes back, or tries again what may go well later: full jitter under a doubling
+//! ceiling.
 //!
 //! Thousands of clients lose a node in the same moment; a random wait over the whole span spreads them evenly, where a
 //! fixed one would bring them all back at once.
@@ -13,6 +14,15 @@ use crate::limits::{FIRST_CEILING, LAST_CEILING};
 pub fn wait(rng: &mut fastrand::Rng, failed: u32, at_least: Duration) -> Duration {
     let doubled = FIRST_CEILING.saturating_mul(2_u32.saturating_pow(failed));
     at_least + doubled.min(LAST_CEILING).mul_f64(rng.f64())
+}
+
+/// Whether a refusal of this code speaks of its moment only: the same request may go well later.
+#[must_use]
+pub fn passes(code: &str) -> bool {
+    matches!(
+        code,
+        "unavailable" | "overloaded" | "rate_limited" | "outcome_unknown"
+    )
 }
 
 #[cfg(test)]

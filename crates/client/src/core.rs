@@ -326,7 +326,7 @@ impl Core {
 
     fn hear_refused(&mut self, now: Now, refused: Refused, retry_after: Option<Duration>) {
         let room = refused.room.as_deref();
-        if room.is_some_and(|room| self.rooms.refused(room, refused.passes()))
+        if room.is_some_and(|room| self.rooms.refused(room, backoff::passes(&refused.code)))
             && self.rooms_again.is_none()
         {
             let wait = backoff::wait(&mut self.rng, 0, retry_after.unwrap_or(RETRY_AFTER));

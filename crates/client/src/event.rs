@@ -129,19 +129,6 @@ pub struct Refused {
     pub room: Option<String>,
 }
 
-impl Refused {
-    /// Whether it speaks of this moment only.
-    pub(crate) fn passes(&self) -> bool {
-        [
-            "unavailable",
-            "overloaded",
-            "rate_limited",
-            "outcome_unknown",
-        ]
-        .contains(&self.code.as_str())
-    }
-}
-
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)

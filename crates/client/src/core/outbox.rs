@@ -9,6 +9,7 @@ use wshub_protocol::MessageId;
 use wshub_protocol::client_message::Publish;
 
 use super::Now;
+use crate::backoff;
 use crate::event::Refused;
 use crate::limits::{GIVEN_UP_AFTER, OUTBOX_BYTES, OUTBOX_MESSAGES, RETRY_AFTER};
 use crate::say;
@@ -186,7 +187,7 @@ impl Outbox {
     ) -> Option<Settled> {
         let ticket = self.find(id)?;
         let entry = self.entries.get_mut(&ticket)?;
-        if refused.passes() && !entry.ephemeral {
+        if backoff::passes(&refused.code) && !entry.ephemeral {
             entry.on_wire = false;
             self.later
                 .push((now + retry_after.unwrap_or(RETRY_AFTER), ticket));

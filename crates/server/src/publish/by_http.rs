@@ -101,14 +101,7 @@ struct Word {
 impl Word {
     /// The hub may take it later.
     fn passes(&self) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        [
-            "overloaded",
-            "unavailable",
-            "rate_limited",
-            "outcome_unknown",
-        ]
-        .contains(&code)
+        self.code.as_deref().is_some_and(backoff::passes)
     }
 
     fn sentence(&self) -> String {
