@@ -17,6 +17,26 @@ def publish(typed):
     return lambda node, *arguments: typed("publish", "--url", node.url, *arguments)
 
 
+@pytest.fixture
+def pipeline(start, typed, publish):
+    """A node, a reader of what everybody is told, and a command whose lines are published so."""
+
+    def open_pipeline(over):
+        node = start()
+        reader = typed("tail", node.url, "--raw")
+        reader.noted.until("connected to")
+        return node, reader, publish(node, *over, "--broadcast")
+
+    return open_pipeline
+
+
+def heard_at_the_end(reader, node):
+    """What all messages carry that were printed, once a last one has come."""
+    node.publish({"type": "broadcast", "data": "end"})
+    reader.printed.until('"data":"end"')
+    return [json.loads(line)["data"] for line in reader.printed.all[:-1]]
+
+
 def ends(command, code=0):
     """Waits for its end; what it said on stderr."""
     noted = command.noted.rest()
@@ -164,11 +184,8 @@ def resident_bytes(pid):
 
 
 @OVER
-def test_through_a_killed_node_each_line_comes_once(start, typed, publish, over):
-    node = start()
-    reader = typed("tail", node.url, "--raw")
-    reader.noted.until("connected to")
-    command = publish(node, *over, "--broadcast")
+def test_through_a_killed_node_each_line_comes_once(start, pipeline, over):
+    node, reader, command = pipeline(over)
     command.type("".join(f"{number}\n" for number in range(300)))
     assert reader.printed.data(300) == list(range(300))
     node.kill()
@@ -180,11 +197,9 @@ def test_through_a_killed_node_each_line_comes_once(start, typed, publish, over)
     reader.noted.until("connected again")
     command.end_of_input()
     ends(command)
-    node.publish({"type": "broadcast", "data": "end"})
-    reader.printed.until('"data":"end"')
-    heard = [json.loads(line)["data"] for line in reader.printed.all]
+    heard = heard_at_the_end(reader, node)
     assert heard[:300] == list(range(300))
-    later = heard[300:-1]
+    later = heard[300:]
     assert later == sorted(set(later)), "in order, none twice"
     missed = set(range(300, 600)) - set(later)
     told = any("may be missing" in line for line in reader.noted.all)
@@ -196,11 +211,8 @@ def test_through_a_killed_node_each_line_comes_once(start, typed, publish, over)
 
 
 @OVER
-def test_a_node_killed_in_the_midst_of_lines_makes_none_come_twice(start, typed, publish, over):
-    node = start()
-    reader = typed("tail", node.url, "--raw")
-    reader.noted.until("connected to")
-    command = publish(node, *over, "--broadcast")
+def test_a_node_killed_in_the_midst_of_lines_makes_none_come_twice(start, pipeline, over):
+    node, reader, command = pipeline(over)
     first, rest = (
         "".join(f"{number}\n" for number in numbers)
         for numbers in (range(20_000), range(20_000, 30_000))
@@ -215,9 +227,7 @@ def test_a_node_killed_in_the_midst_of_lines_makes_none_come_twice(start, typed,
     command.type(rest)
     command.end_of_input()
     ends(command)
-    node.publish({"type": "broadcast", "data": "end"})
-    reader.printed.until('"data":"end"')
-    heard = [json.loads(line)["data"] for line in reader.printed.all[:-1]]
+    heard = heard_at_the_end(reader, node)
     assert heard == sorted(set(heard)), "in order, none twice"
     assert heard[-1] == 29_999
     missed = set(range(30_000)) - set(heard)
