@@ -87,7 +87,7 @@ Without DATA each line of stdin is a message. With --room, --user or --broadcast
 it is, as in {\"type\":\"room\",\"room_id\":\"news\",\"data\":1}.
 
 A line that is refused is named on stderr, and the rest goes on; the status is then 1. Each message has an id, so that
-one is sent again after a broken connection or a busy hub without a second effect, for up to five minutes.";
+one is sent again after a broken connection or a busy hub without a second effect, for four and a half minutes.";
 
 impl PublishArgs {
     pub(super) fn configuration(self) -> Result<PublishConfig, Refusal> {
