@@ -8,6 +8,7 @@ from dataclasses import dataclass
 # server pays for each message alone, so few are enough; wshub's are more, to last about as long.
 FANOUT = {1_000: (300, 400, 6_400), 5_000: (60, 128, 1_280), 19_000: (20, 96, 340)}
 ROOM, DEFLATE = 5_000, 5_000
+ROOMS, MEMBERS, SHARDS = 1_000_000, 19_000, 8
 SMALL, BIG, VISITORS = 10, 10_000, 50
 BROADCAST, SPEECH = (
     512 * 1024 - 256,
@@ -24,6 +25,7 @@ class Run:
     variant: str
     load: list[str]
     settings: tuple[str, ...] = ()  # as of `--set`
+    shards: int = 1
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,14 @@ def fanout():
 
 
 def room():
-    alone, bare, wshub = FANOUT[ROOM]
-    yield Run("bare", "everybody", spread(ROOM, alone, bare))
-    yield Run("wshub", "room", [*spread(ROOM, alone, wshub), "--room", "everyone"])
+    yield Run("wshub", "room", ["room", *options(clients=ROOM)])
+
+
+def rooms():
+    """On one shard, and on as many as put nearly every room on two of them."""
+    load = ["rooms", *options(clients=MEMBERS, rooms=ROOMS)]
+    for shards in (1, SHARDS):
+        yield Run("wshub", f"{shards} shards", load, shards=shards)
 
 
 def deflate():
@@ -101,7 +108,8 @@ def options(**values):
 
 SCENARIOS = {
     "fanout": Scenario("a broadcast to 1,000, 5,000 and 19,000 clients", fanout, max(FANOUT)),
-    "room": Scenario("a room message to 5,000 members", room, ROOM),
+    "room": Scenario("messages to a room of 5,000, beside broadcasts", room, ROOM),
+    "rooms": Scenario("a million rooms of 2 members", rooms, MEMBERS),
     "deflate": Scenario("1 KiB of JSON to 5,000 clients, deflated and not", deflate, DEFLATE),
     "users": Scenario("arrays of messages to single users", users, 5_000),
     "churn": Scenario("join and leave in a room of 10 and of 10,000", churn, BIG + VISITORS),

@@ -48,7 +48,7 @@ def serving(run, programs, folder):
     """A server of its own: a free port, none of the caller's configuration."""
     arguments = {
         "bare": ["127.0.0.1:0"],
-        "wshub": ["serve", "--listen", "127.0.0.1:0", "--shards", "1"]
+        "wshub": ["serve", "--listen", "127.0.0.1:0", "--shards", str(run.shards)]
         + [word for setting in run.settings for word in ("--set", setting)],
     }
     command = [programs[run.server], *arguments[run.server]]

@@ -5,7 +5,7 @@ import json
 import statistics
 from dataclasses import dataclass
 
-from scenarios import PASSED
+from scenarios import PASSED, SHARDS
 
 BEGIN = "<!-- figures: drawn by bench/run, not by hand -->"
 END = "<!-- end of figures -->"
@@ -146,8 +146,30 @@ def fanout(rounds):
 
 def room(rounds):
     for in_flight in (1, 64):
-        ratios = rounds.ratios(("wshub", "room"), ("bare", "everybody"), cpu(in_flight))
-        yield Row(f"room message to 5,000, {in_flight} in flight: CPU, × the bare kernel's", ratios)
+        ratios = rounds.each("wshub", "room", part_of("phases", "in_flight", in_flight, "ratio"))
+        figure = f"room message to 5,000, {in_flight} in flight: CPU, × a broadcast's"
+        yield Row(figure, ratios, at_most=1.05)
+
+
+def rooms(rounds):
+    def pick(shards, figure):
+        return rounds.each("wshub", f"{shards} shards", lambda figures: figures[figure])
+
+    told = "1,000,000 rooms of 2 on 19,000 connections"
+    own = {shards: pick(shards, "bytes_per_membership") for shards in (1, SHARDS)}
+    yield Row(f"{told}: own memory of a membership", own[1], " bytes", at_most=96)
+    yield Row(f"the same, {SHARDS} shards", own[SHARDS], " bytes", at_most=96)
+    beyond = pick(1, "beyond_ping_us")
+    yield Row("joining them: CPU of a join, − a `ping` as long", beyond, " µs", at_most=3)
+    at_end = pick(1, "beyond_ping_at_end_us")
+    yield Row("the same, of the last twentieth of the joins", at_end, " µs")
+    beyond = pick(1, "beyond_leave_us")
+    yield Row("the same, − a `leave` of a room that one isn't in", beyond, " µs")
+    yield Row("the same: CPU of a join, all of it", pick(1, "join_cpu_us"), " µs")
+    for quantile in ("p50_ms", "p99_ms", "highest_ms"):
+        took = [latency[quantile] for latency in pick(1, "latency")]
+        word = quantile.removesuffix("_ms")
+        yield Row(f"the same: until a client's eight joins were answered, {word}", took, " ms")
 
 
 def deflate(rounds):
@@ -249,6 +271,7 @@ def p99(phase):
 ROWS = {
     "fanout": fanout,
     "room": room,
+    "rooms": rooms,
     "deflate": deflate,
     "users": users,
     "churn": churn,

@@ -16,12 +16,12 @@ def run(number, server, variant, alone, many):
 
 def test_a_ratio_is_taken_within_a_round():
     lines = [
-        run(1, "bare", "everybody", 5.0, 5.0),
-        run(1, "wshub", "room", 5.5, 0.2),
-        run(2, "bare", "everybody", 10.0, 5.0),
-        run(2, "wshub", "room", 12.0, 0.2),
+        run(1, "wshub", "off", 5.0, 5.0),
+        run(1, "wshub", "on", 5.5, 0.2),
+        run(2, "wshub", "off", 10.0, 5.0),
+        run(2, "wshub", "on", 12.0, 0.2),
     ]
-    alone = next(table.room(table.Rounds(lines)))
+    alone = next(table.deflate(table.Rounds(lines)))
     assert alone.values == pytest.approx([1.1, 1.2])
 
 

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
-use wshub_bench::scenario::{Server, churn, fanout, quiet, receipts, resume, storm, users};
+use wshub_bench::scenario::{
+    Server, churn, fanout, quiet, receipts, resume, room, rooms, storm, users,
+};
 use wshub_bench::trouble::Trouble;
 
 /// Loads a WebSocket server and prints what it cost, as one line of JSON.
@@ -29,6 +31,10 @@ struct Arguments {
 enum Scenario {
     /// One message to many clients.
     Fanout(fanout::Plan),
+    /// A room of everybody beside broadcasts.
+    Room(room::Plan),
+    /// Very many rooms of two.
+    Rooms(rooms::Plan),
     /// Arrays of messages to single users.
     Users(users::Plan),
     /// Joining and leaving a small and a big room.
@@ -63,6 +69,8 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
     };
     match &arguments.scenario {
         Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
+        Scenario::Room(plan) => told(&room::run(server, plan)?),
+        Scenario::Rooms(plan) => told(&rooms::run(server, plan)?),
         Scenario::Users(plan) => told(&users::run(server, plan)?),
         Scenario::Churn(plan) => told(&churn::run(server, plan)?),
         Scenario::Quiet(plan) => told(&quiet::run(server, plan)?),

@@ -40,9 +40,6 @@ pub struct Plan {
     /// Clients negotiate permessage-deflate.
     #[arg(long)]
     pub deflate: bool,
-    /// All clients join this room and the messages go there.
-    #[arg(long)]
-    pub room: Option<String>,
 }
 
 /// What was found.
@@ -65,7 +62,8 @@ pub struct Phase {
     pub delivered: u64,
     /// How many of them were deflated.
     pub deflated: u64,
-    cpu_us_per_delivery: f64,
+    /// CPU of the server.
+    pub cpu_us_per_delivery: f64,
     deliveries_per_s: f64,
     latency: Latency,
 }
@@ -85,7 +83,7 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
         path: server.dialect.path(&user("user", number)),
         deflate: plan.deflate,
         greeted: server.dialect.greets(),
-        rooms: plan.room.iter().cloned().collect(),
+        rooms: Vec::new(),
     })?;
     crowd.rest(SETTLING)?;
     let (cpu_idle, idle) = (server.process.cpu_us()?, server.process.memory()?);
@@ -97,69 +95,79 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
         connect_cpu_us: (cpu_idle - cpu) * per_client,
         phases: Vec::new(),
     };
-    let mut publisher = Publisher::connect(server.address, crowd.registry(), publisher_token(0))?;
-    for (&in_flight, &messages) in plan.in_flight.iter().zip(&plan.messages) {
-        figures.phases.push(phase(
-            server,
-            plan,
-            &mut crowd,
-            &mut publisher,
-            in_flight,
-            messages,
-        )?);
-    }
-    Ok(figures)
-}
-
-fn phase(
-    server: Server,
-    plan: &Plan,
-    crowd: &mut Crowd,
-    publisher: &mut Publisher,
-    in_flight: u64,
-    messages: u64,
-) -> Result<Phase, Trouble> {
     let payload = if plan.records {
         Payload::records(plan.size)
     } else {
         Payload::text(plan.size)
     };
-    let audience = plan
-        .room
-        .as_deref()
-        .map_or(Audience::Everybody, Audience::Room);
-    let mut request = server.dialect.publish(audience, &payload, 1);
-    let clients = crowd.len() as u64;
-    let mut counter = Counter::default();
-    let mut progress = Progress::of("deliveries");
-    let mut sent = 0;
-    let cpu = server.process.cpu_us()?;
-    let start = Instant::now();
-    while counter.delivered < messages * clients {
-        while sent < messages && sent < counter.delivered / clients + in_flight {
-            publisher.ask(request.stamped(counter.clock.now()));
-            sent += 1;
+    let mut stage = Stage::new(server, crowd)?;
+    for (&in_flight, &messages) in plan.in_flight.iter().zip(&plan.messages) {
+        let phase = stage.phase(Audience::Everybody, &payload, in_flight, messages)?;
+        figures.phases.push(phase);
+    }
+    Ok(figures)
+}
+
+/// Who listens, and who speaks to all of them.
+pub(super) struct Stage {
+    server: Server,
+    crowd: Crowd,
+    publisher: Publisher,
+}
+
+impl Stage {
+    pub(super) fn new(server: Server, crowd: Crowd) -> Result<Stage, Trouble> {
+        let publisher = Publisher::connect(server.address, crowd.registry(), publisher_token(0))?;
+        Ok(Stage {
+            server,
+            crowd,
+            publisher,
+        })
+    }
+
+    /// Sends so many messages to an audience that is the whole crowd, and waits until all have come.
+    pub(super) fn phase(
+        &mut self,
+        audience: Audience<'_>,
+        payload: &Payload,
+        in_flight: u64,
+        messages: u64,
+    ) -> Result<Phase, Trouble> {
+        let process = self.server.process;
+        let mut request = self.server.dialect.publish(audience, payload, 1);
+        let clients = self.crowd.len() as u64;
+        let mut counter = Counter::default();
+        let mut progress = Progress::of("deliveries");
+        let mut sent = 0;
+        let cpu = process.cpu_us()?;
+        let start = Instant::now();
+        while counter.delivered < messages * clients {
+            while sent < messages && sent < counter.delivered / clients + in_flight {
+                self.publisher.ask(request.stamped(counter.clock.now()));
+                sent += 1;
+            }
+            self.publisher.advance()?;
+            let wait = Duration::from_millis(20);
+            self.crowd.turn(wait, |_, frame| counter.take(frame))?;
+            progress.check(counter.delivered)?;
         }
-        publisher.advance()?;
-        crowd.turn(Duration::from_millis(20), |_, frame| counter.take(frame))?;
-        progress.check(counter.delivered)?;
+        let wall = start.elapsed();
+        self.crowd.rest(Duration::from_millis(50))?;
+        self.publisher.advance()?;
+        let cpu = process.cpu_us()? - cpu;
+        if let Some(trouble) = counter.trouble {
+            return Err(trouble);
+        }
+        Ok(Phase {
+            in_flight,
+            messages,
+            delivered: counter.delivered,
+            deflated: counter.deflated,
+            cpu_us_per_delivery: cpu / counter.delivered as f64,
+            deliveries_per_s: counter.delivered as f64 / wall.as_secs_f64(),
+            latency: Latency::from(&counter.latencies),
+        })
     }
-    let wall = start.elapsed();
-    crowd.rest(Duration::from_millis(50))?;
-    publisher.advance()?;
-    let cpu = server.process.cpu_us()? - cpu;
-    if let Some(trouble) = counter.trouble {
-        return Err(trouble);
-    }
-    Ok(Phase {
-        in_flight,
-        messages,
-        delivered: counter.delivered,
-        deflated: counter.deflated,
-        cpu_us_per_delivery: cpu / counter.delivered as f64,
-        deliveries_per_s: counter.delivered as f64 / wall.as_secs_f64(),
-        latency: Latency::from(&counter.latencies),
-    })
 }
 
 /// Counts what comes. A plain message counts by its stamp; a deflated one counts as it is, after the first ones have
@@ -235,7 +243,6 @@ mod tests {
             size: 64,
             records: false,
             deflate: false,
-            room: None,
         };
         let figures = run(bare(), &plan).expect("nothing is lost on a loopback");
         let delivered: Vec<_> = figures

@@ -19,6 +19,8 @@ pub mod fanout;
 pub mod quiet;
 pub mod receipts;
 pub mod resume;
+pub mod room;
+pub mod rooms;
 pub mod storm;
 pub mod users;
 
