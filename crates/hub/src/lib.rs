@@ -11,6 +11,7 @@ pub mod dedupe;
 pub mod frames;
 mod index;
 mod joins;
+mod keys;
 pub mod limits;
 pub mod message;
 pub mod outbox;

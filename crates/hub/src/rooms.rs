@@ -5,10 +5,12 @@
 //! in a room of two, however many rooms its connection is in, and in a room of ten thousand a look at its own few.
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 use slab::Slab;
 use std::hash::BuildHasher;
 use wshub_protocol::RoomId;
+
+use crate::keys::Keys;
 
 pub(crate) const NONE: u32 = u32::MAX;
 /// Marks a membership of a connection that is gone.
@@ -85,7 +87,7 @@ impl Default for Memberships {
 /// The rooms of one shard.
 pub(crate) struct Rooms {
     rooms: Slab<Entry>,
-    by_id: HashTable<u32>,
+    by_id: Keys,
     memberships: Vec<Membership>,
     unused: u32,
     /// By room and user: how many memberships they have there, where it is more than one.
@@ -106,7 +108,7 @@ impl Rooms {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rooms: Slab::new(),
-            by_id: HashTable::new(),
+            by_id: Keys::new(),
             memberships: Vec::new(),
             unused: NONE,
             several: HashMap::with_hasher(FixedState::with_seed(seed)),

@@ -5,10 +5,11 @@ use std::hash::BuildHasher;
 use std::ops::Bound;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 use wshub_protocol::{RoomId, UserId};
 
+use crate::keys::Keys;
 use crate::placement::ShardSet;
 
 /// In a room of more users than this, nobody is told of each who comes and goes, but now and then how many they are.
@@ -41,7 +42,7 @@ struct Many {
 /// The rooms of a node.
 pub(crate) struct Roster {
     rooms: Slab<Record>,
-    by_id: HashTable<u32>,
+    by_id: Keys,
     names: Names,
     hasher: FixedState,
     /// Rooms of which is to be told soon how many users they have.
@@ -68,10 +69,10 @@ impl Roster {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             rooms: Slab::new(),
-            by_id: HashTable::new(),
+            by_id: Keys::new(),
             names: Names {
                 names: Slab::new(),
-                by_id: HashTable::new(),
+                by_id: Keys::new(),
                 hasher: FixedState::with_seed(seed),
             },
             hasher: FixedState::with_seed(seed),
@@ -279,7 +280,7 @@ impl Users {
 /// Users in small rooms, each named once however many rooms they are in.
 struct Names {
     names: Slab<Name>,
-    by_id: HashTable<u32>,
+    by_id: Keys,
     hasher: FixedState,
 }
 
