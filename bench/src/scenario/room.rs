@@ -26,7 +26,7 @@ pub struct Plan {
     #[arg(long, value_delimiter = ',', default_values_t = [30, 640])]
     pub messages: Vec<u64>,
     /// How many blocks of each sort a phase has.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 5)]
     pub blocks: usize,
 }
 
