@@ -24,20 +24,53 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// A place in one partition of the log: a counter (`minor` 0) or the two halves of a Redis Stream id.
+/// A place in one partition of the log: a counter (`minor` 0), or the two halves of a Redis Stream id, which are the
+/// ordinal of the epoch and a counter from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Offset {
-    /// The counter, or a Stream id's milliseconds.
+    /// The counter, or a Stream id's first half.
     pub major: u64,
-    /// 0, or a Stream id's sequence number.
+    /// 0, or a Stream id's second half.
     pub minor: u64,
 }
+
+/// Bits of a place that count within one life of the log: a million entries a second for twelve days, and any real rate
+/// for longer than a log lives. What is above them is the ordinal.
+const COUNTER_BITS: u32 = 40;
 
 impl Offset {
     /// The place a counter names.
     #[must_use]
     pub fn counter(major: u64) -> Self {
         Self { major, minor: 0 }
+    }
+
+    /// The offset as one number, which is in the order of the log, also across its lives: one more for each entry. What
+    /// no log of ours names is beyond all places.
+    #[must_use]
+    pub fn place(self) -> u64 {
+        let (ordinal, counter) = match (self.major, self.minor) {
+            (counter, 0) => (0, counter),
+            (0, _) => return u64::MAX,
+            halves => halves,
+        };
+        if ordinal >> (64 - COUNTER_BITS) != 0 || counter >> COUNTER_BITS != 0 {
+            return u64::MAX;
+        }
+        ordinal << COUNTER_BITS | counter
+    }
+
+    /// The offset of such a number.
+    #[must_use]
+    pub fn at(place: u64) -> Self {
+        let counter = place & ((1 << COUNTER_BITS) - 1);
+        match place >> COUNTER_BITS {
+            0 => Self::counter(counter),
+            ordinal => Self {
+                major: ordinal,
+                minor: counter,
+            },
+        }
     }
 }
 
@@ -229,6 +262,40 @@ mod tests {
                 minor: 11
             }
         );
+    }
+
+    #[test]
+    fn an_offset_is_one_number_in_the_order_of_the_log_across_its_lives() {
+        let offset = |major, minor| Offset { major, minor };
+        let ascending = [
+            offset(0, 0),
+            offset(17, 0),
+            offset((1 << 40) - 1, 0),
+            offset(1, 1),
+            offset(1, (1 << 40) - 1),
+            offset(2, 1),
+        ];
+        for (before, after) in ascending.iter().zip(&ascending[1..]) {
+            assert!(before.place() < after.place(), "{before} {after}");
+        }
+        for known in ascending {
+            assert_eq!(Offset::at(known.place()), known);
+        }
+        assert_eq!(Offset::at(offset(3, 8).place() + 1), offset(3, 9));
+    }
+
+    #[test]
+    fn what_no_log_names_is_beyond_all_places() {
+        let offset = |major, minor| Offset { major, minor };
+        for strange in [
+            offset(0, 5),
+            offset(1 << 40, 0),
+            offset(1 << 24, 1),
+            offset(1, 1 << 40),
+            offset(u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(strange.place(), u64::MAX, "{strange}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Connected<'a> {
     pub pending: u32,
     /// How many messages were lost to the queue's bounds since the user was last there.
     pub missed: u64,
+    /// The log is away: what waits comes once it is back, behind a `reset`.
+    pub degraded: bool,
 }
 
 impl Connected<'_> {
@@ -47,6 +49,9 @@ impl Connected<'_> {
         write_integer(out, self.pending);
         out.extend_from_slice(br#","missed":"#);
         write_integer(out, self.missed);
+        if self.degraded {
+            out.extend_from_slice(br#","degraded":true"#);
+        }
         out.push(b'}');
     }
 }

@@ -233,6 +233,7 @@ fn connected(with: &Value) -> Connected<'_> {
         resumed: with["resumed"].as_bool().expect("a flag"),
         pending: number(&with["pending"]).try_into().expect("a small number"),
         missed: number(&with["missed"]),
+        degraded: with["degraded"].as_bool().unwrap_or(false),
     }
 }
 
