@@ -5,9 +5,11 @@
 
 pub mod memory;
 
+use wshub_hub::question::Question;
 use wshub_hub::queues::QueueCounts;
 use wshub_hub::resume::Wanted;
 use wshub_hub::{Now, Outcome, Publication, Receipts, Token};
+use wshub_protocol::UserId;
 
 pub use memory::Memory;
 
@@ -26,6 +28,12 @@ pub trait Engine: Send + Sync {
     /// Finds what waits for a connection of `shard` that comes, and lets it in: the answer is posted to its shard at a
     /// place in the log such that each message to its user is either among what was found or comes behind it.
     fn enter(&self, now: Now, shard: usize, token: Token, wanted: Wanted);
+
+    /// Answers a shard's question through its inbox, or takes note of what it says.
+    fn ask(&self, now: Now, shard: usize, question: Question);
+
+    /// Has all connections closed that a user has at this moment, of which they are told before.
+    fn disconnect(&self, now: Now, user: UserId);
 
     /// Takes out of the queues what was received. To say it again is harmless.
     fn receive(&self, receipts: &Receipts);

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wshub_hub::dedupe::{Dedupe, DedupeLimits, Fingerprint, Seen};
 use wshub_hub::message::Published;
+use wshub_hub::question::Question;
 use wshub_hub::queues::{QueueLimits, Queues};
 use wshub_hub::resume::Wanted;
 use wshub_hub::{Now, Outcome, Post, Publication, Receipts, Refused, Tail, Token};
-use wshub_protocol::ErrorCode;
 use wshub_protocol::client_message::Target;
+use wshub_protocol::{ErrorCode, UserId};
 
 use crate::{Engine, EngineState, Tell};
 
@@ -122,7 +123,7 @@ impl Store {
             Seen::Never => {
                 let published = self.append(now, publication, tail, post);
                 if let Some(cursor) = published.cursor {
-                    let place = cursor.offset.major;
+                    let place = cursor.offset.place();
                     self.dedupe.remember(now.elapsed_ms, fingerprint, place);
                 }
                 Ok(published)
@@ -168,11 +169,18 @@ impl<S, P: Post<S> + Send + Sync> Engine for Memory<S, P> {
         let mut tail = lock(&self.tail);
         let after = wanted.after.as_ref();
         let place = after.and_then(|after| tail.resumable(after));
-        let found = store
-            .queues
-            .find_for(now.elapsed_ms, &wanted, place, tail.end().offset.major);
+        let end = tail.end().offset.place();
+        let found = store.queues.find_for(now.elapsed_ms, &wanted, place, end);
         drop(store);
-        tail.enter(shard, token, wanted, found, &*self.inboxes);
+        tail.enter(shard, token, wanted, found, end, &*self.inboxes);
+    }
+
+    fn ask(&self, _: Now, shard: usize, question: Question) {
+        lock(&self.tail).answer(shard, question, &*self.inboxes);
+    }
+
+    fn disconnect(&self, _: Now, user: UserId) {
+        lock(&self.tail).disconnect(user, &*self.inboxes);
     }
 
     fn receive(&self, receipts: &Receipts) {

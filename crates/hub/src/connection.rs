@@ -139,6 +139,8 @@ pub(crate) enum Stage {
     Asked,
     /// For room in its outbox.
     Ready,
+    /// For the log, which is away.
+    Away,
 }
 
 impl CatchingUp {

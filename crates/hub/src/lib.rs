@@ -13,6 +13,7 @@ mod index;
 mod joins;
 mod keys;
 pub mod limits;
+pub mod members;
 pub mod message;
 pub mod outbox;
 pub mod placement;

@@ -9,6 +9,7 @@ use wshub_protocol::client_message::{Publish, Target};
 use wshub_protocol::deflate::Deflater;
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::frame::{self, Opcode};
+use wshub_protocol::server_message::ResetReason;
 use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, UserId};
 
 use crate::question::Admission;
@@ -145,7 +146,7 @@ impl Message {
     /// Its place in this node's tail of the log: one more for each entry. An ephemeral message is before all of them.
     #[must_use]
     pub fn place(&self) -> u64 {
-        self.offset.map_or(0, |offset| offset.major)
+        self.offset.map_or(0, Offset::place)
     }
 
     /// Whether it only passes by.
@@ -313,6 +314,11 @@ pub enum Item<S> {
     Connect(Box<Arrival<S>>),
     /// What a connection finds that asked to enter.
     Enter(Token, Box<Entrance>),
+    /// The connections that are in enter once more, since the log has begun a new life or the node fell behind what it
+    /// still holds. Where there is no reason, those do that came while the log was away. The log ends here now.
+    Anew(Option<ResetReason>, Cursor),
+    /// A connection that asked to enter can't be served in time.
+    NotInTime(Token),
     /// The next part of what a connection catches up with.
     CaughtUp(Token, Box<Piece>),
     /// A message for connections of this shard.

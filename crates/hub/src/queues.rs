@@ -277,7 +277,7 @@ impl Queues {
             (None, _) => self.queues[key as usize].remember_told(wanted.session, end),
         }
         let queue = &mut self.queues[key as usize];
-        let missed = if wanted.again {
+        let missed = if wanted.again.is_some() {
             0
         } else {
             std::mem::take(&mut queue.missed)

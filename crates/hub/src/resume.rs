@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use wshub_protocol::After;
-use wshub_protocol::{Cursor, RoomId, SessionId, UserId};
+use wshub_protocol::server_message::ResetReason;
+use wshub_protocol::{After, Cursor, RoomId, SessionId, UserId};
 
 use crate::message::Message;
 
@@ -22,8 +22,9 @@ pub struct Wanted {
     pub acks: bool,
     /// It may be written compressed copies.
     pub deflates: bool,
-    /// It was in before and has lost its place: there is no `connected` that could tell what its user's queue has lost.
-    pub again: bool,
+    /// It was in before and has lost its place, for this reason: there is no `connected` that could tell what its user's
+    /// queue has lost.
+    pub again: Option<ResetReason>,
     /// Rooms to join at once, and in their places those that it is refused.
     pub rooms: Vec<Result<RoomId, Barred>>,
 }
@@ -44,6 +45,12 @@ pub struct Entrance {
     pub user: UserId,
     /// The log's end at this moment.
     pub end: Cursor,
+    /// The log's end when its user's queue was looked into, which it is told.
+    pub cursor: Cursor,
+    /// It is in although the log is away: nothing can be given to it until that is back.
+    pub degraded: bool,
+    /// It was in before and has lost its place, for this reason.
+    pub again: Option<ResetReason>,
     /// Whether all that it missed follows.
     pub resumed: bool,
     /// It was given, or is given by `waiting`, all up to here. What lies between here and the end it has to ask for.

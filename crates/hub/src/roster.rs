@@ -117,6 +117,17 @@ impl Roster {
         entered
     }
 
+    /// Has a user be in a room whose messages no further shard is to hear for that.
+    pub(crate) fn enter(&mut self, id: &RoomId, user: &UserId) -> News {
+        let key = self.find(id).unwrap_or_else(|| self.add(id));
+        let record = &mut self.rooms[key as usize];
+        if self.names.enter(&mut record.users, user) {
+            Self::news(record, record.shards, &mut self.due)
+        } else {
+            News::default()
+        }
+    }
+
     /// Has a user be in a room no more.
     pub(crate) fn leave(&mut self, id: &RoomId, user: &UserId) -> News {
         let Some(key) = self.find(id) else {

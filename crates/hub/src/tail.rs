@@ -14,6 +14,7 @@ use wshub_protocol::server_message::PresenceEvent;
 use wshub_protocol::{Cursor, Epoch, Offset, RoomId, UserId, server_message};
 
 use crate::index::Index;
+use crate::members::Members;
 use crate::message::{Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
 use crate::question::{Admission, Caught, HISTORY_BYTES, History, Joining, Question, USERS_TOLD};
@@ -25,11 +26,17 @@ use crate::roster::{Entered, News, Roster};
 use crate::shard::Token;
 use crate::time::Now;
 
+mod following;
+
+pub use following::{Change, Stamp};
+
 /// What the log keeps, and for whom.
 #[derive(Clone, Copy, Debug)]
 pub struct TailConfig {
     /// This life of the log.
     pub epoch: Epoch,
+    /// The place before the first entry of all.
+    pub origin: u64,
     /// How many shards listen.
     pub shards: usize,
     /// Entries older than this are let go, in milliseconds.
@@ -47,6 +54,8 @@ pub struct Tail {
     entries: VecDeque<Entry>,
     bytes: usize,
     roster: Roster,
+    /// Which node says that a user is in a room, where the log is followed.
+    members: Members,
     random: fastrand::Rng,
     index: Index,
     json: Vec<u8>,
@@ -58,7 +67,8 @@ pub struct Tail {
 
 struct Entry {
     elapsed_ms: u64,
-    message: Arc<Message>,
+    /// What it says to clients, if anything.
+    message: Option<Arc<Message>>,
     /// A compressed copy was counted.
     compressed: bool,
 }
@@ -68,7 +78,8 @@ const ENTRY_BYTES: usize = size_of::<Entry>();
 
 impl Entry {
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.message.bytes(self.compressed)
+        let message = self.message.as_ref();
+        ENTRY_BYTES + message.map_or(0, |message| message.bytes(self.compressed))
     }
 }
 
@@ -78,10 +89,11 @@ impl Tail {
     pub fn new(config: TailConfig) -> Self {
         Self {
             config,
-            end: 0,
+            end: config.origin,
             entries: VecDeque::new(),
             bytes: 0,
             roster: Roster::new(config.seed),
+            members: Members::default(),
             random: fastrand::Rng::with_seed(config.seed),
             index: Index::new(config.seed),
             json: Vec::new(),
@@ -98,11 +110,11 @@ impl Tail {
 
     /// The name of a place.
     #[must_use]
-    pub fn cursor(&self, offset: u64) -> Cursor {
+    pub fn cursor(&self, place: u64) -> Cursor {
         Cursor {
             epoch: self.config.epoch,
             partition: 0,
-            offset: Offset::counter(offset),
+            offset: Offset::at(place),
         }
     }
 
@@ -142,19 +154,44 @@ impl Tail {
         publication: Publication,
         post: &impl Post<S>,
     ) -> (Published, Arc<Message>) {
+        let id = publication.publish.id.as_ref();
+        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
+        let message = self.keep_message(now, now.unix_seconds(), &id, publication, post);
+        let published = Published {
+            id,
+            cursor: Some(self.end()),
+            duplicate: false,
+        };
+        (published, message)
+    }
+
+    fn keep_message<S>(
+        &mut self,
+        now: Now,
+        unix_seconds: u64,
+        id: &str,
+        publication: Publication,
+        post: &impl Post<S>,
+    ) -> Arc<Message> {
+        let cursor = self.cursor(self.end + 1);
+        let message = self.post_message(unix_seconds, id, publication, Some(cursor), post);
+        self.keep(now, Some(Arc::clone(&message)));
+        message
+    }
+
+    fn keep(&mut self, now: Now, message: Option<Arc<Message>>) {
         self.end += 1;
-        let cursor = self.end();
-        let (published, message) = self.post_message(now, publication, Some(cursor), post);
+        if let Some(message) = &message {
+            self.index.add(&message.target, self.end);
+        }
         let entry = Entry {
             elapsed_ms: now.elapsed_ms,
-            message: Arc::clone(&message),
+            message,
             compressed: self.compresses,
         };
         self.bytes += entry.bytes();
-        self.index.add(&message.target, self.end);
         self.entries.push_back(entry);
         self.trim(now);
-        (published, message)
     }
 
     /// Posts a message to the shards concerned that nobody gets who isn't there now.
@@ -164,25 +201,30 @@ impl Tail {
         publication: Publication,
         post: &impl Post<S>,
     ) -> Published {
-        self.post_message(now, publication, None, post).0
+        let id = publication.publish.id.as_ref();
+        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
+        self.post_message(now.unix_seconds(), &id, publication, None, post);
+        Published {
+            id,
+            cursor: None,
+            duplicate: false,
+        }
     }
 
     fn post_message<S>(
         &mut self,
-        now: Now,
+        unix_seconds: u64,
+        id: &str,
         publication: Publication,
         cursor: Option<Cursor>,
         post: &impl Post<S>,
-    ) -> (Published, Arc<Message>) {
+    ) -> Arc<Message> {
         let Publication {
             publish,
             from,
             except,
         } = publication;
-        let Publish {
-            target, id, data, ..
-        } = publish;
-        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
+        let Publish { target, data, .. } = publish;
         let kind = match &target {
             Target::Everybody => server_message::Kind::Broadcast,
             Target::Users(_) => server_message::Kind::User,
@@ -192,10 +234,10 @@ impl Tail {
         server_message::write_message(
             &mut self.json,
             kind,
-            &id,
+            id,
             cursor.as_ref(),
             &from,
-            now.unix_seconds(),
+            unix_seconds,
             &data,
         );
         self.accepted[Kind::of(&target).index()] += 1;
@@ -210,12 +252,7 @@ impl Tail {
         for shard in shards.iter() {
             post.post(shard, Item::Message(Arc::clone(&message)));
         }
-        let published = Published {
-            id,
-            cursor,
-            duplicate: false,
-        };
-        (published, message)
+        message
     }
 
     /// Does what is due once a second: lets go of what is too old, and tells of large rooms how many are in them.
@@ -235,7 +272,9 @@ impl Tail {
                 return;
             }
             self.bytes -= oldest.bytes();
-            self.index.drop_oldest(&oldest.message.target);
+            if let Some(message) = &oldest.message {
+                self.index.drop_oldest(&message.target);
+            }
             self.entries.pop_front();
         }
     }
@@ -247,33 +286,35 @@ impl Tail {
         let After::Places(cursors) = after else {
             return None;
         };
-        let is_ours = |cursor: &&Cursor| {
-            (cursor.epoch, cursor.partition) == (self.config.epoch, 0) && cursor.offset.minor == 0
-        };
+        let is_ours = |cursor: &&Cursor| (cursor.epoch, cursor.partition) == (self.config.epoch, 0);
         let [cursor] = &**cursors else { return None };
-        let place = Some(cursor).filter(is_ours)?.offset.major;
+        let place = Some(cursor).filter(is_ours)?.offset.place();
         (self.dropped()..=self.end)
             .contains(&place)
             .then_some(place)
     }
 
-    /// The message at a place that the log still holds.
+    /// The message at a place that the index names.
     fn at(&self, place: u64) -> &Arc<Message> {
-        &self.entries[(place - self.dropped() - 1) as usize].message
+        let entry = &self.entries[(place - self.dropped() - 1) as usize];
+        entry.message.as_ref().expect("the index names messages")
     }
 
     /// The place of the newest entry that the log has let go of.
-    fn dropped(&self) -> u64 {
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
         self.end - self.entries.len() as u64
     }
 
-    /// Lets a connection of `shard` in at this place in the log, with what was found in its user's queue.
+    /// Lets a connection of `shard` in at this place in the log, with what was found in its user's queue when the log
+    /// ended at `looked`, a place that is still there.
     pub fn enter<S>(
         &mut self,
         shard: usize,
         token: Token,
         wanted: Wanted,
         found: Found,
+        looked: u64,
         post: &impl Post<S>,
     ) {
         self.compresses |= wanted.deflates;
@@ -281,7 +322,7 @@ impl Tail {
             .after
             .as_ref()
             .and_then(|after| self.resumable(after));
-        let place = resumes_at.unwrap_or(self.end);
+        let place = resumes_at.unwrap_or(looked);
         let mut waiting = found.waiting;
         waiting.retain(|message| message.is_for(&wanted.session));
         let pending = waiting.len();
@@ -294,6 +335,9 @@ impl Tail {
         let entrance = Entrance {
             user: wanted.user,
             end: self.end(),
+            cursor: self.cursor(looked),
+            degraded: false,
+            again: wanted.again,
             resumed: resumes_at.is_some(),
             place,
             waiting,
@@ -413,7 +457,7 @@ impl Tail {
             history.messages.push(Arc::clone(message));
         }
         history.messages.reverse();
-        history.complete = history.messages.len() == all && self.dropped() == 0;
+        history.complete = history.messages.len() == all && self.dropped() == self.config.origin;
         history
     }
 

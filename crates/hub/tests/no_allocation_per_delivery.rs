@@ -106,6 +106,9 @@ fn shard_of(connections: usize) -> Shard<()> {
         let token = shard.take(NOW, Item::Connect(Box::new(arrival)));
         let token = token.expect("a connection has a token");
         let entrance = Entrance {
+            cursor: cursor(0),
+            degraded: false,
+            again: None,
             user,
             end: cursor(0),
             resumed: false,

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use mio::{Events, Interest, Poll};
 use wshub_engine::Engine;
 use wshub_hub::message::Asked;
 use wshub_hub::shard::Wrote;
-use wshub_hub::{Effect, Item, Now, Post, Publication, Shard, Tail, Token};
+use wshub_hub::{Effect, Item, Now, Post, Publication, Shard, Token};
 use wshub_protocol::CloseCode;
 
 use crate::clock::Clock;
@@ -81,8 +81,6 @@ pub struct Driver {
     pub poll: Poll,
     /// All inboxes, its own among them.
     pub inboxes: Arc<Inboxes>,
-    /// This node's tail of the log.
-    pub tail: Arc<Mutex<Tail>>,
     /// Where publications go.
     pub engine: Arc<dyn Engine>,
     /// Sockets of the node, from the front's hand to their end.
@@ -348,21 +346,18 @@ impl Turns {
 
     fn act_on(&mut self, now: Now, effect: Effect<Socket>) {
         let Driver {
-            tail,
             engine,
-            inboxes,
             number,
             shard,
             ..
         } = &mut self.driver;
-        let lock = || tail.lock().unwrap_or_else(PoisonError::into_inner);
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
             Effect::Enter(token, wanted) => {
                 engine.enter(now, *number, token, *wanted);
                 self.let_in = true;
             }
-            Effect::Ask(question) => lock().answer(*number, question, &**inboxes),
+            Effect::Ask(question) => engine.ask(now, *number, question),
             Effect::Receive(receipts) => engine.receive(&receipts),
             Effect::HalfClose(token) => {
                 if let Some(socket) = shard.socket_mut(token) {

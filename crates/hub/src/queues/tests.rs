@@ -39,7 +39,7 @@ fn wanted(who: &str, handed: Option<SessionId>) -> Wanted {
         after: None,
         acks: false,
         deflates: false,
-        again: false,
+        again: None,
         rooms: Vec::new(),
     }
 }

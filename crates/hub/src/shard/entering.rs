@@ -55,7 +55,7 @@ impl<S> Shard<S> {
                     after,
                     acks,
                     deflates: deflate.is_some(),
-                    again: false,
+                    again: None,
                     rooms: self.bar_surplus(rooms),
                 };
                 self.ask_to_enter(now, token, wanted);
@@ -145,12 +145,17 @@ impl<S> Shard<S> {
             return;
         }
         let index = token.index();
-        let at_end = entrance.place == entrance.end.offset.major;
+        let at_end = entrance.place == entrance.end.offset.place();
         let connection = &mut self.connections[index as usize];
         let greeted = std::mem::replace(&mut connection.greeted, true);
         connection.told = entrance.place;
         connection.told_at = now.tick();
-        let mut catching_up = CatchingUp::from(entrance.place, Stage::Ready);
+        let stage = if entrance.degraded {
+            Stage::Away
+        } else {
+            Stage::Ready
+        };
+        let mut catching_up = CatchingUp::from(entrance.place, stage);
         let before = connection.catching_up.take();
         let early = before.map(|before| before.early).unwrap_or_default();
         catching_up.waiting = std::mem::take(&mut entrance.waiting).into();
@@ -161,20 +166,21 @@ impl<S> Shard<S> {
         self.outgoing.aside += catching_up.waiting_bytes();
         connection.catching_up = Some(catching_up.into());
         self.json.clear();
-        if greeted {
-            server_message::write_reset(&mut self.json, ResetReason::NodeBehind, &entrance.end);
-            let reset = Shared::Reset(frame::encode(Opcode::Text, false, &self.json));
-            let connection = &mut self.connections[index as usize];
-            self.outgoing.queue_shared(now, index, connection, reset);
-            self.evict_slow(now);
-        } else {
-            self.say_connected(now, index, &entrance);
+        match entrance.again {
+            Some(reason) => {
+                server_message::write_reset(&mut self.json, reason, &entrance.cursor);
+                let reset = Shared::Reset(frame::encode(Opcode::Text, false, &self.json));
+                let connection = &mut self.connections[index as usize];
+                self.outgoing.queue_shared(now, index, connection, reset);
+                self.evict_slow(now);
+            }
+            None => self.say_connected(now, index, &entrance),
         }
         for room in entrance.rooms {
             match room {
                 Ok((room, members)) => {
                     let user = entrance.user.clone();
-                    let admission = Admission::plain(room, user, entrance.end, members);
+                    let admission = Admission::plain(room, user, entrance.cursor, members);
                     self.join_at_once(now, token, &admission);
                 }
                 Err(barred) if self.is_open(token) => self.tell_barred(now, index, barred),
@@ -199,10 +205,11 @@ impl<S> Shard<S> {
             user_id: self.users.get(connection.user).id.as_str(),
             timestamp: now.unix_seconds(),
             node: &self.node,
-            cursor: &entrance.end.to_string(),
+            cursor: &entrance.cursor.to_string(),
             resumed: entrance.resumed,
             pending: entrance.pending as u32,
             missed: entrance.missed,
+            degraded: entrance.degraded,
         };
         connected.write(&mut self.json);
         self.counters.clients.add(1);
@@ -237,7 +244,7 @@ impl<S> Shard<S> {
         connection.live = false;
         let catching_up = connection
             .catching_up
-            .get_or_insert_with(|| CatchingUp::from(end.offset.major, Stage::Ready).into());
+            .get_or_insert_with(|| CatchingUp::from(end.offset.place(), Stage::Ready).into());
         catching_up.set_room(room, place);
         self.feed(now, index, false);
     }
@@ -257,7 +264,7 @@ impl<S> Shard<S> {
             return;
         };
         if piece.state == PieceState::Lost {
-            return self.enter_anew(token);
+            return self.enter_anew(token, ResetReason::NodeBehind);
         }
         // It may have joined rooms since it asked: what stands behind their places comes with them, in order. It may
         // have left others, and even come back.
@@ -301,10 +308,41 @@ impl<S> Shard<S> {
         self.outgoing.has_room_for(connection, bytes)
     }
 
+    /// Has connections that have lost their places enter once more: all that are in, or those to whom the log was away.
+    pub(super) fn all_enter_anew(&mut self, reason: Option<ResetReason>, end: Cursor) {
+        self.end = Some(end);
+        self.outgoing.epoch = end.epoch;
+        let is_away = |connection: &Connection<S>| {
+            let catching_up = connection.catching_up.as_ref();
+            catching_up.is_some_and(|catching_up| catching_up.stage == Stage::Away)
+        };
+        let lost: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.greeted && connection.phase == Phase::Open)
+            .filter(|(_, connection)| reason.is_some() || is_away(connection))
+            .map(|(index, connection)| Token::new(index as u32, connection.generation))
+            .collect();
+        for token in lost {
+            self.enter_anew(token, reason.unwrap_or(ResetReason::NodeBehind));
+        }
+    }
+
+    /// What a connection asked for as it came can't be found out in time.
+    pub(super) fn not_in_time(&mut self, now: Now, token: Token) {
+        if self.is_open(token) {
+            self.close(now, token.index(), CloseCode::TryAgainLater);
+        }
+    }
+
     /// The log has let go of what a connection hadn't got yet: it goes on from the end, with what its queue still holds.
-    fn enter_anew(&mut self, token: Token) {
+    fn enter_anew(&mut self, token: Token, reason: ResetReason) {
         let connection = &mut self.connections[token.index() as usize];
-        connection.catching_up = Some(CatchingUp::from(0, Stage::Entering).into());
+        connection.live = false;
+        let anew = CatchingUp::from(0, Stage::Entering);
+        if let Some(before) = connection.catching_up.replace(anew.into()) {
+            self.outgoing.aside -= before.waiting_bytes();
+        }
         let wanted = Wanted {
             user: self.users.get(connection.user).id.clone(),
             session: connection.session,
@@ -312,7 +350,7 @@ impl<S> Shard<S> {
             after: None,
             acks: connection.acks,
             deflates: connection.deflate.is_some(),
-            again: true,
+            again: Some(reason),
             rooms: Vec::new(),
         };
         self.want(token, wanted);

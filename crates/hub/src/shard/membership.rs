@@ -53,7 +53,7 @@ impl<S> Shard<S> {
         let Some(Inside { room, is_new }) = inside else {
             return self.was_not_let_in(&admission.room, &admission.user);
         };
-        let end = admission.cursor.offset.major;
+        let end = admission.cursor.offset.place();
         match admission.caught {
             Caught::Behind(place) if place < end => {
                 self.catch_up_with(now, index, room, place, admission.cursor);

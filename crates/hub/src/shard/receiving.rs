@@ -110,9 +110,10 @@ impl<S> Shard<S> {
         let told = self.end.map(|end| (end.epoch, connection.told));
         let was_given = |cursor: &Cursor| {
             cursor.partition == 0
-                && cursor.offset.minor == 0
                 && told.is_some_and(|(epoch, told)| {
-                    cursor.epoch == epoch && cursor.offset.major <= told
+                    // What waits in a queue may be of an earlier life of the log.
+                    let is_ours = cursor.epoch == epoch || cursor.epoch.ordinal < epoch.ordinal;
+                    is_ours && cursor.offset.place() <= told
                 })
         };
         if !cursors.iter().all(was_given) {
@@ -126,7 +127,7 @@ impl<S> Shard<S> {
         }
         let user = self.users.get(connection.user).id.as_str();
         for cursor in cursors {
-            let place = cursor.offset.major;
+            let place = cursor.offset.place();
             let received = self.accounts.acknowledge(connection.receipts, place);
             self.received.add(user, received);
         }
@@ -170,13 +171,13 @@ impl<S> Shard<S> {
     /// Tells a connection how far it has come, if that is further than it knows.
     pub(super) fn tell_position(&mut self, now: Now, index: u32) {
         let connection = &mut self.connections[index as usize];
-        let Some(end) = self.end.filter(|end| end.offset.major > connection.told) else {
+        let Some(end) = self.end.filter(|end| end.offset.place() > connection.told) else {
             return;
         };
         if !connection.live {
             return;
         }
-        connection.told = end.offset.major;
+        connection.told = end.offset.place();
         connection.told_at = now.tick();
         self.json.clear();
         server_message::write_position(&mut self.json, &end);

@@ -34,7 +34,7 @@ pub(super) fn disconnect(node: &Node, request: &Request, id: Vec<u8>) -> Answer 
         Err(refused) => return refused,
     };
     let body = json!({ "user_id": user.as_str() });
-    node.tail().disconnect(user, &*node.inboxes);
+    node.engine.disconnect(node.clock.now(), user);
     Answer::json(202, body.to_string().into_bytes())
 }
 

@@ -93,6 +93,7 @@ impl Node {
                 ordinal: 1,
                 random: seed,
             },
+            origin: 0,
             shards: plan.shards,
             retention_ms: RETENTION_MS,
             bytes: plan.log_bytes,
@@ -315,7 +316,7 @@ impl Node {
                 if let Question::CatchUp(_, behind) = &question {
                     self.rooms_named += behind.rooms.len();
                 }
-                self.lock().answer(shard, question, &*self.inboxes);
+                self.engine.ask(now, shard, question);
             }
             Effect::Receive(receipts) => self.engine.receive(&receipts),
             Effect::HalfClose(token) => {

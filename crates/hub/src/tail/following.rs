@@ -1,0 +1,154 @@
+//! A tail that follows a log which several nodes share: what another has put into it is read here, entry by entry, and
+//! each takes the place behind the one before.
+
+use std::sync::Arc;
+
+use wshub_protocol::server_message::{PresenceEvent, ResetReason};
+use wshub_protocol::{Epoch, RoomId, UserId};
+
+use super::Tail;
+use crate::members::Incarnation;
+use crate::message::{Item, Message, Post, Publication};
+use crate::resume::{Entrance, Wanted};
+use crate::shard::Token;
+use crate::time::Now;
+
+/// When an entry was appended.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// By the log's clock, in Unix seconds: the same on every node.
+    pub unix_seconds: u64,
+    /// By this node's clock.
+    pub at: Now,
+}
+
+/// A user comes into a room on some node, or leaves it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The room.
+    pub room: RoomId,
+    /// The user.
+    pub user: UserId,
+    /// Whether it is in it now.
+    pub is_in: bool,
+}
+
+impl Tail {
+    /// The next entry of the log is a message.
+    pub fn read_message<S>(
+        &mut self,
+        stamp: Stamp,
+        id: &str,
+        publication: Publication,
+        post: &impl Post<S>,
+    ) -> Arc<Message> {
+        self.keep_message(stamp.at, stamp.unix_seconds, id, publication, post)
+    }
+
+    /// The next entry of the log says nothing to clients.
+    pub fn pass_over(&mut self, stamp: Stamp) {
+        self.keep(stamp.at, None);
+    }
+
+    /// A node has users in rooms, or has them no more.
+    pub fn change_members<S>(
+        &mut self,
+        node: Incarnation,
+        changes: &[Change],
+        post: &impl Post<S>,
+    ) {
+        for Change { room, user, is_in } in changes {
+            let event = if *is_in {
+                let is_new = self.members.enter(node, room, user);
+                is_new.then_some(PresenceEvent::Join(user))
+            } else {
+                let was_last = self.members.leave(node, room, user);
+                was_last.then_some(PresenceEvent::Leave(user))
+            };
+            if let Some(event) = event {
+                self.move_member(room, user, event, post);
+            }
+        }
+    }
+
+    /// A node is no more, and with it all that it said of rooms.
+    pub fn end_node<S>(&mut self, node: Incarnation, post: &impl Post<S>) {
+        for (room, user) in self.members.end(node) {
+            self.move_member(&room, &user, PresenceEvent::Leave(&user), post);
+        }
+    }
+
+    /// The nodes that have members in rooms.
+    #[must_use]
+    pub fn nodes_with_members(&self) -> Vec<Incarnation> {
+        self.members.nodes().collect()
+    }
+
+    fn move_member<S>(
+        &mut self,
+        room: &RoomId,
+        user: &UserId,
+        event: PresenceEvent<'_>,
+        post: &impl Post<S>,
+    ) {
+        let news = match event {
+            PresenceEvent::Leave(_) => self.roster.leave(room, user),
+            _ => self.roster.enter(room, user),
+        };
+        self.tell_news(room, event, news, post);
+    }
+
+    /// Goes on at another place, since the log has begun a new life or this node fell behind what it still holds: what is
+    /// here is forgotten, and every connection enters once more.
+    pub fn go_on_from<S>(
+        &mut self,
+        epoch: Epoch,
+        place: u64,
+        reason: ResetReason,
+        post: &impl Post<S>,
+    ) {
+        while let Some(oldest) = self.entries.pop_front() {
+            self.bytes -= oldest.bytes();
+            if let Some(message) = &oldest.message {
+                self.index.drop_oldest(&message.target);
+            }
+        }
+        self.config.epoch = epoch;
+        self.end = place;
+        self.have_enter_anew(Some(reason), post);
+    }
+
+    /// Has connections enter once more: all, or where there is no reason those that came while the log was away.
+    pub fn have_enter_anew<S>(&self, reason: Option<ResetReason>, post: &impl Post<S>) {
+        for shard in 0..self.config.shards {
+            post.post(shard, Item::Anew(reason, self.end()));
+        }
+    }
+
+    /// Lets a connection of `shard` in while the log is away: it is in its rooms and is given nothing until that is back.
+    pub fn enter_degraded<S>(
+        &mut self,
+        shard: usize,
+        token: Token,
+        wanted: Wanted,
+        post: &impl Post<S>,
+    ) {
+        let rooms = wanted.rooms.into_iter();
+        let rooms =
+            rooms.map(|room| room.map(|id| self.enter_room(shard, &id, &wanted.user, false, post)));
+        let entrance = Entrance {
+            rooms: rooms.collect(),
+            user: wanted.user,
+            end: self.end(),
+            cursor: self.end(),
+            degraded: true,
+            again: wanted.again,
+            resumed: false,
+            place: self.end,
+            waiting: Vec::new(),
+            pending: 0,
+            missed: 0,
+        };
+        post.post(shard, Item::Enter(token, Box::new(entrance)));
+    }
+}
