@@ -4,6 +4,7 @@
 //! [`Tail`](wshub_hub::Tail), so that a message cannot loop and every node sees one order.
 
 pub mod memory;
+pub mod redis;
 
 use wshub_hub::question::Question;
 use wshub_hub::queues::QueueCounts;

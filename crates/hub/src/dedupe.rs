@@ -55,6 +55,12 @@ impl Fingerprint {
             content: content_of(publish),
         })
     }
+
+    /// A hash of what it says.
+    #[must_use]
+    pub fn content(&self) -> u128 {
+        self.content
+    }
 }
 
 /// A hash of type, distinct targets in their order or the room, and the bytes of `data`.

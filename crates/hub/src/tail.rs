@@ -537,8 +537,14 @@ impl Tail {
     fn fresh_id(&mut self, now: Now) -> String {
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(now.unix_ms, &random)
-            .into_uuid()
-            .to_string()
+        fresh_id(now, &random)
     }
+}
+
+/// The id of a message that was given none: a UUIDv7 of these random bytes.
+#[must_use]
+pub fn fresh_id(now: Now, random: &[u8; 10]) -> String {
+    uuid::Builder::from_unix_timestamp_millis(now.unix_ms, random)
+        .into_uuid()
+        .to_string()
 }

@@ -1,0 +1,360 @@
+//! The turns of a node: one at a time, each with its number, sent again as it is until it is answered.
+
+use std::collections::HashMap;
+
+use wshub_hub::members::Incarnation;
+use wshub_hub::message::Published;
+use wshub_hub::{Now, Outcome, Refused};
+use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset};
+
+use super::entry::read_epoch;
+use super::lane::{AWAY, Lane, Look, Publish, Wishes, nobody_knows};
+use super::looking::Looked;
+use super::reply::Reply;
+use super::turn::{Call, Opening, Terms};
+
+const REUSED: Refused = Refused {
+    code: ErrorCode::IdReused,
+    sentence: "this id was used for another message lately: give each message an id of its own",
+};
+
+const LATE: Refused = Refused {
+    code: ErrorCode::Unavailable,
+    sentence: "it came to Redis too late, so it was not published: try again",
+};
+
+const NO_MEMORY: Refused = Refused {
+    code: ErrorCode::Unavailable,
+    sentence: "Redis takes nothing more, so it was not published: its operator is to look at maxmemory",
+};
+
+const IN_THE_WAY: Refused = Refused {
+    code: ErrorCode::Internal,
+    sentence: "a key of another type is in the way in Redis, so it was not published: its operator is to remove it",
+};
+
+/// Users whose plain messages are remembered until the next receipt.
+const MOST_PLAIN: usize = 10_000;
+
+/// What an answer means for others.
+#[derive(Debug)]
+pub enum Heard {
+    /// A queue was looked into when the log ended at this place.
+    Looked(Look, Box<Looked>, u64),
+    /// The log lives another life than this node thought, or none.
+    OtherLife(Option<Epoch>),
+    /// Another connection of this node has said something later: its numbers are of no use any more.
+    Stale,
+}
+
+struct UnderWay {
+    call: Call,
+    wishes: Wishes,
+    sent: u32,
+}
+
+/// What was done by all turns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TurnCounts {
+    /// Publishes whose id was known.
+    pub duplicates: u64,
+    /// Messages put into queues, one for each user.
+    pub queued: u64,
+}
+
+/// The turns of one incarnation of a node.
+pub struct Turns {
+    terms: Terms,
+    node: Incarnation,
+    name: String,
+    number: u64,
+    under_way: Option<UnderWay>,
+    /// Redis' time less this node's, in milliseconds.
+    ahead_ms: i64,
+    plain: HashMap<Box<str>, Vec<Vec<u8>>>,
+    counts: TurnCounts,
+}
+
+impl Turns {
+    /// No turn yet.
+    #[must_use]
+    pub fn new(terms: Terms, node: Incarnation) -> Self {
+        Self {
+            terms,
+            node,
+            name: super::node_name(node),
+            number: 0,
+            under_way: None,
+            ahead_ms: 0,
+            plain: HashMap::new(),
+            counts: TurnCounts::default(),
+        }
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn counts(&self) -> TurnCounts {
+        self.counts
+    }
+
+    /// Takes in what Redis' clock shows.
+    pub fn set_clock(&mut self, now: Now, redis_ms: u64) {
+        self.ahead_ms = redis_ms as i64 - now.elapsed_ms as i64;
+    }
+
+    /// Goes on as another node.
+    pub fn become_node(&mut self, node: Incarnation) {
+        self.node = node;
+        self.name = super::node_name(node);
+        self.number = 0;
+    }
+
+    /// The call to send: the one that has no answer yet, or else the next; none where nothing is to be said.
+    pub fn next(
+        &mut self,
+        epoch: Epoch,
+        dropped: u64,
+        lane: &std::sync::Mutex<Lane>,
+    ) -> Option<&Call> {
+        if self.under_way.is_none() {
+            let wishes = lane
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take();
+            if wishes.is_empty() {
+                return None;
+            }
+            self.number += 1;
+            let call = self.call(epoch, dropped, &wishes);
+            self.under_way = Some(UnderWay {
+                call,
+                wishes,
+                sent: 0,
+            });
+        }
+        let under_way = self.under_way.as_mut()?;
+        under_way.sent += 1;
+        Some(&under_way.call)
+    }
+
+    fn call(&mut self, epoch: Epoch, dropped: u64, wishes: &Wishes) -> Call {
+        let terms = &self.terms;
+        let mut call = Call::open(
+            terms,
+            &Opening {
+                node: &self.name,
+                number: self.number,
+                epoch,
+                dropped,
+            },
+        );
+        if !wishes.changes.is_empty() {
+            call.members(self.node, &wishes.changes);
+        }
+        for &node in &wishes.ends {
+            call.end_node(terms, node);
+        }
+        for head in &wishes.controls {
+            call.control(head);
+        }
+        for publish in &wishes.publishes {
+            if publish.publication.publish.ephemeral {
+                call.passes_by(&publish.id, &publish.publication);
+            } else {
+                let deadline = self.ahead_ms + publish.deadline_ms as i64;
+                call.publish(
+                    terms,
+                    deadline.max(0) as u64,
+                    &publish.id,
+                    &publish.publication,
+                );
+            }
+        }
+        for (user, places) in &wishes.receipts {
+            let plain = self.plain.remove(user).unwrap_or_default();
+            call.receipt(terms, user, &plain, places);
+        }
+        for look in &wishes.looks {
+            let goes_on = (!look.resumes).then_some(look.wanted.session);
+            call.look(terms, &look.wanted, goes_on);
+        }
+        call
+    }
+
+    /// Takes Redis' answer to the turn under way.
+    pub fn answered(
+        &mut self,
+        now: Now,
+        reply: &Reply,
+        lane: &std::sync::Mutex<Lane>,
+    ) -> Vec<Heard> {
+        let Some(under_way) = self.under_way.take() else {
+            return Vec::new();
+        };
+        let [word, redis_ms, end, answers] = reply.list() else {
+            self.under_way = Some(under_way);
+            return Vec::new();
+        };
+        self.set_clock(now, redis_ms.number());
+        let wishes = under_way.wishes;
+        match word.text() {
+            "done" => self.done(wishes, end.number(), answers.list(), &under_way.call, lane),
+            word => {
+                let first = under_way.sent == 1;
+                undone(wishes, first, lane);
+                vec![if word == "epoch" {
+                    Heard::OtherLife(read_epoch(answers.text()))
+                } else {
+                    Heard::Stale
+                }]
+            }
+        }
+    }
+
+    fn done(
+        &mut self,
+        wishes: Wishes,
+        end: u64,
+        answers: &[Reply],
+        call: &Call,
+        lane: &std::sync::Mutex<Lane>,
+    ) -> Vec<Heard> {
+        debug_assert_eq!(answers.len(), call.parts());
+        let epoch = std::str::from_utf8(&call.args[1]).ok().and_then(read_epoch);
+        let Some(epoch) = epoch else {
+            return Vec::new();
+        };
+        let mut answers = answers.iter().map(Reply::list);
+        let mut back = Wishes::default();
+        if !wishes.changes.is_empty() && is_refused(answers.next()) {
+            back.changes = wishes.changes;
+        }
+        for node in wishes.ends {
+            if is_refused(answers.next()) {
+                back.ends.push(node);
+            }
+        }
+        wishes.controls.iter().for_each(|_| _ = answers.next());
+        for publish in &wishes.publishes {
+            let outcome = self.outcome(publish, answers.next().unwrap_or_default(), epoch);
+            publish.ticket.tell(outcome);
+        }
+        wishes.receipts.iter().for_each(|_| _ = answers.next());
+        let place = Offset {
+            major: epoch.ordinal.into(),
+            minor: end,
+        }
+        .place();
+        let mut heard = Vec::with_capacity(wishes.looks.len());
+        for look in wishes.looks {
+            let looked = Looked::read(&look.wanted.user, answers.next().unwrap_or_default());
+            if !looked.plain.is_empty() && self.plain.len() < MOST_PLAIN {
+                let user = look.wanted.user.as_str().into();
+                self.plain.insert(user, looked.plain.clone());
+            }
+            heard.push(Heard::Looked(look, looked.into(), place));
+        }
+        if !back.is_empty() {
+            lane.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .put_back(back);
+        }
+        heard
+    }
+
+    fn outcome(&mut self, publish: &Publish, answer: &[Reply], epoch: Epoch) -> Outcome {
+        let published = |cursor, duplicate| {
+            Ok(Published {
+                id: publish.id.clone(),
+                cursor,
+                duplicate,
+            })
+        };
+        let (word, with) = match answer {
+            [word, with, ..] => (word.text(), Some(with)),
+            [word] => (word.text(), None),
+            [] => ("", None),
+        };
+        match word {
+            "new" => {
+                use wshub_protocol::client_message::Target;
+                if let Target::Users(users) = &publish.publication.publish.target {
+                    self.counts.queued += users.len() as u64;
+                }
+                let offset = Offset {
+                    major: epoch.ordinal.into(),
+                    minor: with.map_or(0, Reply::number),
+                };
+                let cursor = Cursor {
+                    epoch,
+                    partition: 0,
+                    offset,
+                };
+                published(Some(cursor), false)
+            }
+            "known" => {
+                self.counts.duplicates += 1;
+                published(Cursor::parse(with.map_or("", Reply::text)).ok(), true)
+            }
+            "passed" => published(None, false),
+            "late" => Err(LATE),
+            "reused" => Err(REUSED),
+            "refused" => Err(NO_MEMORY),
+            _ => Err(IN_THE_WAY),
+        }
+    }
+
+    /// Redis answered the turn with an error, which it does before it does anything: nothing of it is done, unless it
+    /// was sent before.
+    pub fn refused(&mut self, lane: &std::sync::Mutex<Lane>) {
+        if let Some(under_way) = self.under_way.take() {
+            undone(under_way.wishes, under_way.sent == 1, lane);
+        }
+    }
+
+    /// Redis didn't know the script, so it is as if the call had not been sent.
+    pub fn unknown_script(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.sent -= 1;
+        }
+    }
+
+    /// Whether a turn has no answer yet.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Tells those whose time is over that nobody knows.
+    pub fn give_up(&mut self, now: Now) {
+        if let Some(under_way) = &self.under_way {
+            let publishes = &under_way.wishes.publishes;
+            if publishes
+                .iter()
+                .any(|one| one.deadline_ms <= now.elapsed_ms)
+            {
+                nobody_knows(publishes);
+            }
+        }
+    }
+}
+
+fn is_refused(answer: Option<&[Reply]>) -> bool {
+    answer
+        .and_then(<[Reply]>::first)
+        .is_none_or(|word| word.text() == "refused")
+}
+
+/// A turn wasn't done, or nobody knows whether it was: its messages are told so, the rest is harmless to say again.
+fn undone(wishes: Wishes, surely: bool, lane: &std::sync::Mutex<Lane>) {
+    if surely {
+        for publish in &wishes.publishes {
+            publish.ticket.tell(Err(AWAY));
+        }
+    } else {
+        nobody_knows(&wishes.publishes);
+    }
+    lane.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .put_back(wishes);
+}
