@@ -58,7 +58,8 @@ impl Link {
             for text in last {
                 socket.feed(Message::text(text)).await?;
             }
-            socket.close(None).await?;
+            // By its full name: where futures-util has its feature `std`, a boxed sink has a `close` of its own.
+            WebSocketStream::close(&mut socket, None).await?;
             // The other side answers the close frame; to be gone before would cut off what it hasn't read yet.
             while socket.next().await.is_some_and(|frame| frame.is_ok()) {}
             Ok::<_, Error>(())
