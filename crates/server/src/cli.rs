@@ -199,6 +199,9 @@ struct NodeArgs {
     /// Number of shard threads [default: one per core]
     #[arg(long, value_name = "N")]
     shards: Option<String>,
+    /// Be a node of a cluster over this Redis, e.g. 127.0.0.1:6379 or redis://user:password@host:port/database
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     #[arg(long, value_name = "FILTER", help = LOG_HELP)]
     log: Option<String>,
 }
@@ -227,6 +230,7 @@ impl NodeArgs {
             listen,
             node,
             shards,
+            redis,
             ..
         } = self;
         Sources {
@@ -236,9 +240,11 @@ impl NodeArgs {
             listen,
             node,
             shards,
+            redis,
             program: Vec::new(),
         }
-        .resolve()
+        .resolve()?
+        .with_files(directory)
     }
 }
 

@@ -87,6 +87,18 @@ fn check_prints_the_configuration_and_refuses_what_serve_refuses() {
 }
 
 #[test]
+fn a_password_file_is_read_for_check_as_for_serve() {
+    for command in ["check", "serve"] {
+        let set = "redis.password_file=nowhere";
+        let told = refused(&[command, "--redis", "cache:6379", "--set", set]);
+        assert!(
+            told.starts_with("redis.password_file = \"nowhere\""),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_file_that_was_named_must_be_there() {
     let told = refused(&["--config", "missing.toml"]);
     assert!(
@@ -147,7 +159,7 @@ fn the_help_of_each_command_names_its_flags() {
         CommandLine::try_parse_from(asked).unwrap_err().to_string()
     };
     for flag in [
-        "--listen", "--shards", "--node", "--config", "--set", "--log", "check", "echo",
+        "--listen", "--shards", "--node", "--redis", "--config", "--set", "--log", "check", "echo",
     ] {
         assert!(help(&[]).contains(flag), "{flag}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::form::Form;
 use super::listen::Listen;
-use super::slow;
+use super::{redis, redis_url, slow};
 
 /// More shards than any machine we know has cores; each costs a thread and its buffers.
 pub const MOST_SHARDS: usize = 128;
@@ -27,8 +27,8 @@ pub struct Key {
     pub form: Form,
     /// Why the bounds are where they are; told to whoever crosses them.
     pub why: &'static str,
-    /// Whether the value must never be shown.
-    pub secret: bool,
+    /// How the value is shown where it may hold a secret.
+    pub masked: Option<fn(&str) -> String>,
 }
 
 /// All keys, in the order in which they are printed.
@@ -43,6 +43,13 @@ pub const KEYS: &[Key] = &[
     key("auth.mode", Form::Text(mode_rule), ""),
     key("auth.allowed_origins", Form::List(origins_rule), ""),
     key("auth.trust_network", Form::Switch, ""),
+    Key {
+        masked: Some(redis_url::shown),
+        ..key("redis.url", Form::Text(redis_url::url_rule), "")
+    },
+    key("redis.password_file", Form::Text(redis::path_rule), ""),
+    key("redis.prefix", Form::Text(redis::prefix_rule), ""),
+    key("redis.required", Form::Switch, ""),
     key(
         "offline.messages",
         count(1, 10_000),
@@ -197,7 +204,7 @@ const fn key(name: &'static str, form: Form, why: &'static str) -> Key {
         name,
         form,
         why,
-        secret: false,
+        masked: None,
     }
 }
 

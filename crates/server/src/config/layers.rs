@@ -14,6 +14,7 @@ use toml::{Table, Value};
 
 use super::error::ConfigError;
 use super::form::Given;
+use super::redis_url::HIDDEN;
 use super::resolved::Resolved;
 use super::{keys, nearest, together};
 
@@ -93,6 +94,8 @@ pub struct Sources {
     pub node: Option<String>,
     /// `--shards`, as text, so that it is refused in the same words as anywhere else.
     pub shards: Option<String>,
+    /// `--redis`.
+    pub redis: Option<String>,
     /// What the program that the hub is embedded in says: keys and values, these as behind `--set`.
     pub program: Vec<(String, String)>,
 }
@@ -146,6 +149,10 @@ impl Sources {
             self.shards
                 .map(|n| from_flag("shards", "--shards", Given::Text(n))),
         );
+        settings.extend(
+            self.redis
+                .map(|url| from_flag("redis.url", "--redis", Given::Text(url))),
+        );
         let program = self.program.into_iter().map(|(key, value)| Setting {
             key,
             given: Given::Text(value),
@@ -174,10 +181,9 @@ fn accepted(setting: &Setting) -> Result<(&'static str, Value), ConfigError> {
     };
     let value = key.form.accept(&setting.given, key.why);
     let value = value.map_err(|wrong| {
-        let found = if key.secret {
-            "hidden".to_owned()
-        } else {
-            shown(&setting.given)
+        let found = match key.masked {
+            Some(masked) => masked_in(&setting.given, masked),
+            None => shown(&setting.given),
         };
         ConfigError::Value {
             key: key.name,
@@ -187,6 +193,14 @@ fn accepted(setting: &Setting) -> Result<(&'static str, Value), ConfigError> {
         }
     })?;
     Ok((key.name, value))
+}
+
+/// A value that is no text has no place for a secret that we know, so nothing of it is shown.
+fn masked_in(given: &Given, masked: fn(&str) -> String) -> String {
+    match given {
+        Given::Toml(Value::String(text)) | Given::Text(text) => format!("{:?}", masked(text)),
+        Given::Toml(_) => HIDDEN.to_owned(),
+    }
 }
 
 fn shown(given: &Given) -> String {

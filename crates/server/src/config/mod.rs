@@ -13,6 +13,8 @@ mod layers;
 mod listen;
 mod nearest;
 mod quantity;
+mod redis;
+mod redis_url;
 mod resolved;
 mod slow;
 mod together;
@@ -30,6 +32,8 @@ pub use error::ConfigError;
 pub use form::Form;
 pub use layers::{ConfigFile, Origin, Sources};
 pub use listen::{Listen, ListenAddress};
+pub use redis::Redis;
+pub use redis_url::{RedisUrl, Secret};
 pub use resolved::Resolved;
 pub use slow::{Slow, SlowPolicy, SlowRoom};
 
@@ -54,6 +58,8 @@ pub struct Config {
     pub shards: usize,
     /// Who may connect, and how they say who they are.
     pub auth: Auth,
+    /// The Redis that makes several nodes one hub.
+    pub redis: Redis,
     /// What waits for users who are away.
     pub offline: Offline,
     /// The log of messages that reconnecting clients catch up from. (Log lines are `--log`.)
@@ -232,6 +238,7 @@ impl Default for Config {
             node: host::node_name(),
             shards: host::cores().clamp(1, keys::MOST_SHARDS),
             auth: Auth::default(),
+            redis: Redis::default(),
             offline: Offline::default(),
             log: Log::default(),
             dedupe: Dedupe::default(),

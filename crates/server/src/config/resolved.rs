@@ -79,7 +79,6 @@ impl Resolved {
             let value = value_of(&table, key.name);
             let _ = match value {
                 None => write!(text, "# {name} is off"),
-                Some(_) if key.secret => write!(text, "{name} = \"(hidden)\""),
                 Some(value) => write!(text, "{name} = {value}"),
             };
             if let Some(origin) = self.origins.get(key.name) {
@@ -101,25 +100,5 @@ fn value_of<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     match key.split_once('.') {
         None => table.get(key),
         Some((section, name)) => table.get(section)?.get(name),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_printed_without_its_value() {
-        let resolved = Resolved {
-            config: Config::default(),
-            origins: BTreeMap::new(),
-        };
-        let secret = Key {
-            secret: true,
-            ..*super::super::keys::find("node").unwrap()
-        };
-        let text = resolved.print(&[secret]);
-        assert!(text.contains("node = \"(hidden)\""), "{text}");
-        assert!(!text.contains(&resolved.config.node), "{text}");
     }
 }

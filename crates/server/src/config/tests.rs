@@ -238,6 +238,14 @@ fn every_key_refuses_the_wrong_type_and_both_sides_of_its_bounds() {
         "auth.mode=none",
         "auth.allowed_origins=example.org",
         "auth.trust_network=yes",
+        "redis.url=7",
+        "redis.url=6379",
+        "redis.password_file=",
+        "redis.prefix=",
+        "redis.prefix={websocket}:",
+        "redis.prefix=web socket:",
+        "redis.prefix=\"web\\tsocket:\"",
+        "redis.required=no",
         "offline.messages=0",
         "offline.messages=10001",
         "offline.ttl=1800",
@@ -499,6 +507,8 @@ fn what_is_printed_says_where_each_value_came_from() {
 fn the_table_of_keys_and_the_struct_have_the_same_keys() {
     let mut config = Config::default();
     config.limits.connections = Some(1);
+    config.redis.url = RedisUrl::parse("cache").ok();
+    config.redis.password_file = Some(PathBuf::from("password"));
     let table = toml::Table::try_from(&config).unwrap();
     let of_struct: BTreeSet<String> = table
         .iter()

@@ -1,15 +1,16 @@
 //! Values that are fine alone and not together.
 
-use super::Config;
 use super::error::ConfigError;
 use super::resolved::Resolved;
+use super::{Config, redis};
 
 /// Checks what only the whole configuration can tell.
 pub(super) fn check(resolved: &Resolved) -> Result<(), ConfigError> {
     let sentence = no_trust_in_strangers(resolved)
         .or_else(|| time_to_answer_a_ping(resolved))
         .or_else(|| room_for_one_message(resolved))
-        .or_else(|| room_for_one_user(resolved));
+        .or_else(|| room_for_one_user(resolved))
+        .or_else(|| redis::a_password_for_somebody(resolved));
     sentence.map_or(Ok(()), |sentence| Err(ConfigError::Together { sentence }))
 }
 

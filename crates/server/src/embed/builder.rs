@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io;
+use std::path::Path;
 
 use toml::Value;
 use wshub_hub::Mode;
@@ -94,7 +95,9 @@ impl Builder {
             program: self.said,
             ..Sources::default()
         };
-        let resolved = sources.resolve();
+        let resolved = sources
+            .resolve()
+            .and_then(|resolved| resolved.with_files(Path::new("")));
         let resolved = resolved.map_err(|error| StartError::Configuration(error.to_string()))?;
         let descriptors = descriptors::limit_now();
         Running::start(resolved.config, Mode::Hub, Reached::ByItsName, descriptors)
