@@ -117,6 +117,8 @@ pub mod page;
 #[doc(hidden)]
 pub mod publish;
 #[doc(hidden)]
+pub mod redis;
+#[doc(hidden)]
 pub mod run;
 #[doc(hidden)]
 pub mod running;
