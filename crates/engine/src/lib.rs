@@ -42,8 +42,27 @@ pub trait Engine: Send + Sync {
     /// Lets go of what is too old, a bounded part of it; called once a second.
     fn sweep(&self, now: Now);
 
+    /// How it stands with the log.
+    fn standing(&self) -> Standing {
+        Standing::There {
+            round_trip_ms: None,
+        }
+    }
+
     /// What the engine holds and has counted.
     fn state(&self) -> EngineState;
+}
+
+/// How a node stands to its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there.
+    There {
+        /// How long the last entry that was sent to find out took into the log and back, in milliseconds.
+        round_trip_ms: Option<u64>,
+    },
+    /// It is away, for this reason.
+    Away(String),
 }
 
 /// What an engine holds and has counted.

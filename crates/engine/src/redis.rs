@@ -8,12 +8,14 @@ pub mod following;
 pub mod keys;
 pub mod lane;
 pub mod looking;
+pub mod mine;
 pub mod reply;
 pub mod turn;
 pub mod turns;
 
 pub use keys::Keys;
 pub use lane::Lane;
+pub use mine::Mine;
 pub use reply::Reply;
 pub use turns::Turns;
 

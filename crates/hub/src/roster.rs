@@ -121,8 +121,9 @@ impl Roster {
     pub(crate) fn enter(&mut self, id: &RoomId, user: &UserId) -> News {
         let key = self.find(id).unwrap_or_else(|| self.add(id));
         let record = &mut self.rooms[key as usize];
+        let shards = record.shards;
         if self.names.enter(&mut record.users, user) {
-            Self::news(record, record.shards, &mut self.due)
+            self.news(key, shards)
         } else {
             News::default()
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
+use wshub_engine::Standing;
 use wshub_hub::message::{Kind, OUTCOME_UNKNOWN};
 use wshub_hub::{Mode, Outcome, Publication, Refused};
 use wshub_protocol::client_message::{self, Body, Publish};
@@ -76,20 +77,29 @@ fn upgrade_required() -> Answer {
 }
 
 fn health(node: &Node) -> Answer {
-    let draining = node.is_draining();
+    let (status, reason, round_trip_ms) = match node.engine.standing() {
+        _ if node.is_draining() => {
+            let reason = "the node is on its way to its end".to_owned();
+            ("draining", Some(reason), None)
+        }
+        Standing::Away(reason) => ("degraded", Some(format!("the log is away: {reason}")), None),
+        Standing::There { round_trip_ms } => ("healthy", None, round_trip_ms),
+    };
     let mut body = json!({
-        "status": if draining { "draining" } else { "healthy" },
+        "status": status,
         "timestamp": node.clock.now().unix_seconds(),
         "clients": node.clients(),
         "shards": node.shards.len(),
     });
-    if draining {
-        body["reason"] = "the node is on its way to its end".into();
+    if let Some(round_trip_ms) = round_trip_ms {
+        // Through the log and back, by an entry that is sent every two seconds.
+        body["log_round_trip_ms"] = round_trip_ms.into();
     }
-    Answer::json(
-        if draining { 503 } else { 200 },
-        body.to_string().into_bytes(),
-    )
+    let code = if reason.is_some() { 503 } else { 200 };
+    if let Some(reason) = reason {
+        body["reason"] = reason.into();
+    }
+    Answer::json(code, body.to_string().into_bytes())
 }
 
 fn ready(node: &Node) -> Answer {

@@ -1,10 +1,13 @@
 //! The one clock: everything else is told the time.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wshub_hub::Now;
 
-/// Counts from the start of the process.
+/// What the clock shows at the start: what came into the log before has a time on it, too.
+const BEFORE: Duration = Duration::from_hours(24);
+
+/// Counts from a day before the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -26,7 +29,7 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Now {
-            elapsed_ms: self.start.elapsed().as_millis() as u64,
+            elapsed_ms: (BEFORE + self.start.elapsed()).as_millis() as u64,
             unix_ms: unix.as_millis() as u64,
         }
     }

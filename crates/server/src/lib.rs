@@ -105,6 +105,8 @@ pub mod inbox;
 #[doc(hidden)]
 pub mod ledger;
 #[doc(hidden)]
+mod log;
+#[doc(hidden)]
 pub mod logs;
 #[doc(hidden)]
 pub mod metrics;

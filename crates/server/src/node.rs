@@ -39,7 +39,7 @@ pub struct Node {
     /// Where publications go.
     pub engine: Arc<dyn Engine>,
     /// What makes the labels of sessions.
-    pub sessions: SessionKey,
+    pub sessions: Arc<Mutex<SessionKey>>,
     /// The time.
     pub clock: Clock,
     /// It is on its way to its end: balancers are to leave it out.
@@ -110,13 +110,14 @@ impl Node {
             .as_deref()
             .and_then(|user| UserId::parse(user).ok());
         let query = upgrade.query;
+        let sessions = *self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = match &user {
-            Some(user) => self.sessions.label(user, fastrand::u64(..).to_ne_bytes()),
+            Some(user) => sessions.label(user, fastrand::u64(..).to_ne_bytes()),
             None => SessionId(fastrand::u128(..).to_ne_bytes()),
         };
         let is_theirs = |label: &SessionId| {
             user.as_ref()
-                .is_some_and(|user| self.sessions.is_of(user, label))
+                .is_some_and(|user| sessions.is_of(user, label))
         };
         let handed = query.session_id.filter(is_theirs);
         let named = query.user_id.as_deref();

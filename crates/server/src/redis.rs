@@ -1,7 +1,12 @@
 //! Redis: where the log and the queues of a cluster live, and how its nodes speak to it.
 
 pub mod backoff;
+mod channels;
+pub mod cluster;
+mod leases;
 pub mod opening;
+mod reading;
 mod refusal;
 mod report;
+pub mod session;
 mod warnings;

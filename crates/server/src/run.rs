@@ -32,7 +32,7 @@ pub fn until_told(config: Config, mode: Mode, descriptors: usize) -> io::Result<
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let serving = Serving::start(config, mode, descriptors)?;
+        let serving = Serving::start(config, mode, descriptors).await?;
         serving.say_where();
         told(&mut terminate, &mut interrupt).await;
         tracing::info!(
@@ -69,7 +69,7 @@ struct Serving {
 
 impl Serving {
     /// Starts a node on the current tokio runtime.
-    fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Self> {
+    async fn start(config: Config, mode: Mode, descriptors: usize) -> io::Result<Self> {
         let listeners = listen(config.listen.addresses())?;
         let addresses = listeners
             .iter()
@@ -79,7 +79,8 @@ impl Serving {
             None => Reached::OnLoopback,
             Some(_) => Reached::ByItsName,
         };
-        let running = Running::start(config, mode, reached, descriptors)?;
+        let mut running = Running::start(config, mode, reached, descriptors)?;
+        running.meet_redis().await?;
         let node = running.node();
         let limits = front_limits(&node.config, descriptors);
         let counters = Arc::clone(&node.front);

@@ -8,15 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use mio::Poll;
-use wshub_engine::{Engine, Memory};
-use wshub_hub::dedupe::DedupeLimits;
 use wshub_hub::limits::ABSENT_MEMBERSHIPS;
-use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::slow::{Pattern, SlowPolicies, SlowPolicy};
-use wshub_hub::tail::TailConfig;
-use wshub_hub::{Counters, Limits, Mode, Shard, Tail};
-use wshub_protocol::Epoch;
+use wshub_hub::{Counters, Limits, Mode, Shard};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Slow};
@@ -25,7 +20,9 @@ use crate::drain::{self, Farewell};
 use crate::driver::Driver;
 use crate::inbox::{Inboxes, Order};
 use crate::ledger::Ledger;
+use crate::log::Log;
 use crate::node::{Node, Reached};
+use crate::redis::session::Session;
 use crate::watch as watching;
 
 /// A connection that was given no cursor for this long is told where the log is, in milliseconds, or after a quarter of
@@ -37,6 +34,10 @@ pub struct Running {
     node: Arc<Node>,
     shards: Shards,
     watch: tokio::task::JoinHandle<()>,
+    /// What is to deal with Redis.
+    session: Option<Session>,
+    /// What deals with it.
+    dealings: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
@@ -59,7 +60,9 @@ impl Running {
         let registries = polls.iter().map(Poll::registry);
         let shards = registries.zip(counters.iter().cloned());
         let inboxes = Arc::new(Inboxes::new(shards, inbox_bytes)?);
-        let (tail, engine) = memory(&config, &inboxes);
+        let sessions = SessionKey::new(fastrand::u128(..).to_ne_bytes());
+        let sessions = Arc::new(Mutex::new(sessions));
+        let log = Log::of(&config, &inboxes, clock, &sessions);
         let most = descriptors::connections_below(descriptors);
         let node = Arc::new(Node {
             mode,
@@ -72,9 +75,9 @@ impl Running {
             front: Arc::default(),
             sockets: Arc::default(),
             inboxes,
-            tail,
-            engine,
-            sessions: SessionKey::new(fastrand::u128(..).to_ne_bytes()),
+            tail: log.tail,
+            engine: log.engine,
+            sessions,
             clock,
             draining: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -86,7 +89,39 @@ impl Running {
             node,
             shards,
             watch,
+            session: log.session,
+            dealings: None,
         })
+    }
+
+    /// Deals with Redis from now on, where the log is there: it is reached and the log is loaded before this ends,
+    /// unless the node may do without.
+    ///
+    /// # Errors
+    /// Redis is needed and can't be used.
+    pub async fn meet_redis(&mut self) -> io::Result<()> {
+        let Some(mut session) = self.session.take() else {
+            return Ok(());
+        };
+        let connected = match session.start().await {
+            Ok(connected) => Some(connected),
+            Err(broken) if self.node.config.redis.required => {
+                return Err(io::Error::other(broken.to_string()));
+            }
+            Err(broken) => {
+                tracing::warn!("starting without Redis: {broken}");
+                None
+            }
+        };
+        self.dealings = Some(tokio::spawn(session.run(connected)));
+        Ok(())
+    }
+
+    /// Deals with Redis from now on, where the log is there; until it is reached the log is away.
+    pub fn look_for_redis(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.dealings = Some(tokio::spawn(session.run(None)));
+        }
     }
 
     /// What its parts share.
@@ -109,12 +144,17 @@ impl Running {
             node,
             shards,
             watch,
+            dealings,
+            session: _,
         } = self;
         let before = Ledger::of(&node);
         drain::drain(&node, hurry).await;
         let door = door.await;
         shards.join().await?;
         watch.abort();
+        if let Some(dealings) = dealings {
+            dealings.abort();
+        }
         watching::say(&node, &mut Default::default());
         door?;
         Ok(drain::farewell(&node, &before))
@@ -183,37 +223,6 @@ impl Drop for Shards {
         self.inboxes
             .give(Order::Stop(drain::AT_ONCE.as_millis() as u32));
     }
-}
-
-/// A log, queues and ids that end with the process.
-fn memory(config: &Config, inboxes: &Arc<Inboxes>) -> (Arc<Mutex<Tail>>, Arc<dyn Engine>) {
-    let tail = Arc::new(Mutex::new(Tail::new(TailConfig {
-        epoch: Epoch {
-            ordinal: 1,
-            random: fastrand::u64(..),
-        },
-        origin: 0,
-        shards: config.shards,
-        retention_ms: config.log.retention.as_millis() as u64,
-        bytes: config.log.bytes,
-        seed: fastrand::u64(..),
-    })));
-    let engine: Arc<dyn Engine> = Arc::new(Memory::new(
-        Arc::clone(&tail),
-        Arc::clone(inboxes),
-        DedupeLimits {
-            window_ms: config.dedupe.window.as_millis() as u64,
-            bytes: config.dedupe.bytes,
-        },
-        QueueLimits {
-            messages: config.offline.messages,
-            ttl_ms: config.offline.ttl.as_millis() as u64,
-            user_bytes: config.offline.user_bytes,
-            total_bytes: config.offline.total_bytes,
-        },
-        fastrand::u64(..),
-    ));
-    (tail, engine)
 }
 
 /// A shard's part of the node's limits.

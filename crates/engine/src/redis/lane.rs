@@ -222,6 +222,11 @@ impl Lane {
         self.changes.push_back(change);
     }
 
+    /// Has the log say all of this of who is in this node's rooms, in place of what was to be said.
+    pub fn say_anew(&mut self, changes: Vec<Change>) {
+        self.changes = changes.into();
+    }
+
     /// Has the log say something to the nodes.
     pub fn control(&mut self, head: String) {
         self.controls.push_back(head);
@@ -241,7 +246,8 @@ impl Lane {
         }
     }
 
-    pub(crate) fn received_by(&mut self, user: &str, places: &[u64]) {
+    /// Has what one user received taken out of their queue.
+    pub fn received_by(&mut self, user: &str, places: &[u64]) {
         if self.received + places.len() > MOST_WAITING {
             self.forgotten_receipts += places.len() as u64;
             return;

@@ -91,6 +91,12 @@ impl Turns {
         }
     }
 
+    /// The names in Redis.
+    #[must_use]
+    pub fn keys(&self) -> &super::Keys {
+        &self.terms.keys
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn counts(&self) -> TurnCounts {

@@ -107,6 +107,12 @@ impl Tail {
         reason: ResetReason,
         post: &impl Post<S>,
     ) {
+        self.start_from(epoch, place);
+        self.have_enter_anew(Some(reason), post);
+    }
+
+    /// Begins to read at another place; what is here is forgotten.
+    pub fn start_from(&mut self, epoch: Epoch, place: u64) {
         while let Some(oldest) = self.entries.pop_front() {
             self.bytes -= oldest.bytes();
             if let Some(message) = &oldest.message {
@@ -115,7 +121,6 @@ impl Tail {
         }
         self.config.epoch = epoch;
         self.end = place;
-        self.have_enter_anew(Some(reason), post);
     }
 
     /// Has connections enter once more: all, or where there is no reason those that came while the log was away.

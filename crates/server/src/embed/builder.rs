@@ -101,7 +101,10 @@ impl Builder {
         let resolved = resolved.map_err(|error| StartError::Configuration(error.to_string()))?;
         let descriptors = descriptors::limit_now();
         Running::start(resolved.config, Mode::Hub, Reached::ByItsName, descriptors)
-            .map(Hub::of)
+            .map(|mut running| {
+                running.look_for_redis();
+                Hub::of(running)
+            })
             .map_err(StartError::System)
     }
 }

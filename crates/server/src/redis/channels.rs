@@ -1,0 +1,63 @@
+//! The channels: what passes by, what other programs say, and what nodes ask each other. Nothing on them is kept.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::PubSub;
+use tokio::time::timeout;
+use wshub_engine::redis::{Keys, entry};
+use wshub_hub::Publication;
+use wshub_protocol::client_message::parse_publish;
+
+use super::cluster::{Cluster, lock};
+use super::opening::{RESPONSE_TIMEOUT, RedisSource};
+use super::session::Broken;
+
+/// Each node says something on the control channel more often than this.
+const SILENCE: Duration = Duration::from_secs(6);
+
+/// Listens to all channels.
+pub(super) async fn listen(source: &RedisSource, keys: &Keys) -> Result<PubSub, Broken> {
+    let mut channels = source.connect_pubsub().await?;
+    for channel in [keys.broadcast(), keys.ephemeral(), keys.control()] {
+        let subscribing = channels.subscribe(channel);
+        timeout(RESPONSE_TIMEOUT, subscribing)
+            .await
+            .map_err(|_| Broken("it gives no answer".to_owned()))??;
+    }
+    Ok(channels)
+}
+
+/// Hears what is said until the connection breaks.
+pub(super) async fn hear(channels: PubSub, cluster: &Cluster) -> Broken {
+    let keys = lock(&cluster.turns).keys().clone();
+    let (broadcast, ephemeral) = (keys.broadcast(), keys.ephemeral());
+    let mut messages = channels.into_on_message();
+    loop {
+        let message = match timeout(SILENCE, messages.next()).await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Broken("the connection for channels broke".to_owned()),
+            Err(_) => return Broken("its channels are silent".to_owned()),
+        };
+        let (channel, bytes) = (message.get_channel_name(), message.get_payload_bytes());
+        let publication = if channel == broadcast {
+            parse_publish(bytes).ok().map(|publish| Publication {
+                publish,
+                from: String::new(),
+                except: None,
+            })
+        } else if channel == ephemeral {
+            entry::read_passing(bytes)
+        } else {
+            continue;
+        };
+        match publication {
+            Some(publication) => {
+                let now = cluster.clock.now();
+                lock(&cluster.tail).pass_on(now, publication, &*cluster.inboxes);
+            }
+            None => _ = cluster.unreadable.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The engine of a node in a cluster: takes what shards and API want, and hands it to whoever speaks to Redis. Nothing
+//! here waits for Redis.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use wshub_engine::redis::lane::Look;
+use wshub_engine::redis::looking::Looked;
+use wshub_engine::redis::mine::Join;
+use wshub_engine::redis::turn::Terms;
+use wshub_engine::redis::{Lane, Mine, Turns, entry};
+use wshub_engine::{Engine, EngineState, Standing, Tell};
+use wshub_hub::members::Incarnation;
+use wshub_hub::question::Question;
+use wshub_hub::queues::QueueCounts;
+use wshub_hub::resume::Wanted;
+use wshub_hub::{Item, Now, Post, Publication, Receipts, Tail, Token};
+use wshub_protocol::UserId;
+
+use crate::clock::Clock;
+use crate::inbox::Inboxes;
+
+/// How long a connection waits to be let in, in milliseconds; then it is told to come back later.
+const ENTER_MS: u64 = 2_000;
+
+/// A queue was looked into, and its connection waits until the node has read as much of the log as there was then.
+struct Entering {
+    look: Look,
+    looked: Box<Looked>,
+    /// Where the log ended.
+    place: u64,
+}
+
+/// What the shards and the tasks that speak to Redis share.
+pub struct Cluster {
+    /// What is to be said to Redis. Locked behind the others.
+    pub(super) lane: Mutex<Lane>,
+    /// There is something in the lane.
+    pub(super) wake: Notify,
+    /// Who is in rooms of this node. Locked before the tail.
+    pub(super) mine: Mutex<Mine>,
+    entering: Mutex<Vec<Entering>>,
+    /// This node's tail of the log.
+    pub(super) tail: Arc<Mutex<Tail>>,
+    /// The shards' inboxes.
+    pub(super) inboxes: Arc<Inboxes>,
+    /// The time.
+    pub(super) clock: Clock,
+    /// This life of the node.
+    pub(super) node: AtomicU64,
+    /// How the node stands to Redis.
+    pub(super) standing: Mutex<Standing>,
+    /// What is being said to Redis. Locked before the lane.
+    pub(super) turns: Mutex<Turns>,
+    /// The canary under way: its number, and when it was sent in milliseconds.
+    pub(super) canary: Mutex<(u64, u64)>,
+    /// Receipts handed to Redis.
+    received: AtomicU64,
+    /// What nobody could read: entries, queues' entries, messages on channels.
+    pub(super) unreadable: AtomicU64,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cluster {
+    /// An engine whose Redis is away still.
+    pub fn new(
+        tail: Arc<Mutex<Tail>>,
+        inboxes: Arc<Inboxes>,
+        clock: Clock,
+        terms: Terms,
+        node: Incarnation,
+        seed: u64,
+    ) -> Self {
+        Self {
+            lane: Mutex::new(Lane::new(seed)),
+            wake: Notify::new(),
+            mine: Mutex::default(),
+            entering: Mutex::default(),
+            tail,
+            inboxes,
+            clock,
+            node: AtomicU64::new(node),
+            standing: Mutex::new(Standing::Away("it was not reached yet".to_owned())),
+            turns: Mutex::new(Turns::new(terms, node)),
+            canary: Mutex::default(),
+            received: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        self.node.load(Ordering::Relaxed)
+    }
+
+    /// Goes on under another number.
+    pub(super) fn become_node(&self, node: Incarnation) {
+        self.node.store(node, Ordering::Relaxed);
+        lock(&self.turns).become_node(node);
+    }
+
+    /// A canary came back.
+    pub(super) fn canary_is_back(&self, number: u64) {
+        let (last, sent_ms) = *lock(&self.canary);
+        let standing = &mut *lock(&self.standing);
+        if let (Standing::There { round_trip_ms }, true) = (standing, last == number) {
+            *round_trip_ms = Some(self.clock.now().elapsed_ms.saturating_sub(sent_ms));
+            *lock(&self.canary) = (0, 0);
+        }
+    }
+
+    /// Redis is there, and the tail is where the log is.
+    pub(super) fn is_back(&self) {
+        *lock(&self.standing) = Standing::There {
+            round_trip_ms: None,
+        };
+        lock(&self.lane).set_there(true);
+        lock(&self.tail).have_enter_anew(None, &*self.inboxes);
+        self.wake.notify_one();
+    }
+
+    /// Redis is away, for this reason: who waits for it needn't any longer.
+    pub(super) fn is_away(&self, reason: String) {
+        *lock(&self.standing) = Standing::Away(reason);
+        let looks = {
+            let mut lane = lock(&self.lane);
+            lane.set_there(false);
+            lane.take_looks(|_| true)
+        };
+        let mut mine = lock(&self.mine);
+        let joins = mine.take_joins();
+        let mut tail = lock(&self.tail);
+        for Join {
+            shard,
+            token,
+            joining,
+        } in joins
+        {
+            tail.answer(shard, Question::Join(token, joining), &*self.inboxes);
+        }
+        for look in looks {
+            tail.enter_degraded(look.shard, look.token, look.wanted, &*self.inboxes);
+        }
+    }
+
+    /// A queue was looked into.
+    pub(super) fn looked(&self, look: Look, looked: Box<Looked>, place: u64) {
+        self.unreadable
+            .fetch_add(looked.unreadable as u64, Ordering::Relaxed);
+        lock(&self.entering).push(Entering {
+            look,
+            looked,
+            place,
+        });
+    }
+
+    /// Lets in whoever the tail has caught up for.
+    pub(super) fn let_in(&self) {
+        let mut entering = lock(&self.entering);
+        if entering.is_empty() {
+            return;
+        }
+        let mut tail = lock(&self.tail);
+        let end = tail.end().offset.place();
+        let (ready, rest) = std::mem::take(&mut *entering)
+            .into_iter()
+            .partition(|entering| entering.place <= end);
+        *entering = rest;
+        drop(entering);
+        let ready: Vec<Entering> = ready;
+        for Entering {
+            look,
+            mut looked,
+            place,
+        } in ready
+        {
+            if place < tail.dropped() {
+                // The log has moved on beyond what was found: it is to be found again.
+                lock(&self.lane).look(look);
+                self.wake.notify_one();
+                continue;
+            }
+            let Look {
+                shard,
+                token,
+                wanted,
+                ..
+            } = look;
+            let after = wanted.after.as_ref();
+            let resumes_at = after.and_then(|after| tail.resumable(after));
+            if let Some(seen) = resumes_at {
+                let places = looked.take_received(&wanted, seen);
+                if !places.is_empty() {
+                    lock(&self.lane).received_by(wanted.user.as_str(), &places);
+                    self.wake.notify_one();
+                }
+            }
+            tail.enter(shard, token, wanted, looked.found, place, &*self.inboxes);
+        }
+    }
+
+    /// Turns away connections that have waited too long to be let in.
+    pub(super) fn turn_away(&self, now: Now) {
+        let is_late = |look: &Look| now.elapsed_ms.saturating_sub(look.asked_ms) > ENTER_MS;
+        let mut late = lock(&self.lane).take_looks(is_late);
+        let mut entering = lock(&self.entering);
+        let (gone, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut *entering)
+            .into_iter()
+            .partition(|entering| is_late(&entering.look));
+        *entering = rest;
+        drop(entering);
+        late.extend(gone.into_iter().map(|entering| entering.look));
+        for look in late {
+            self.inboxes.post(look.shard, Item::NotInTime(look.token));
+        }
+    }
+
+    /// All who are in rooms of this node are to be said anew.
+    pub(super) fn say_members_anew(&self) {
+        let changes = lock(&self.mine).say_anew();
+        lock(&self.lane).say_anew(changes);
+        self.wake.notify_one();
+    }
+
+    fn is_there(&self) -> bool {
+        lock(&self.lane).is_there()
+    }
+
+    fn join(&self, shard: usize, token: Token, joining: Box<wshub_hub::question::Joining>) {
+        let mut mine = lock(&self.mine);
+        let (change, stands) = mine.come(&joining.room, &joining.user);
+        let is_there = match change {
+            Some(change) => {
+                let mut lane = lock(&self.lane);
+                lane.change(change);
+                lane.is_there()
+            }
+            None => self.is_there(),
+        };
+        if stands || !is_there {
+            let question = Question::Join(token, joining);
+            lock(&self.tail).answer(shard, question, &*self.inboxes);
+        } else {
+            mine.wait(Join {
+                shard,
+                token,
+                joining,
+            });
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Engine for Cluster {
+    fn publish(&self, now: Now, batch: Vec<Publication>, tell: Tell) {
+        lock(&self.lane).publish(now, batch, tell);
+        self.wake.notify_one();
+    }
+
+    fn enter(&self, now: Now, shard: usize, token: Token, wanted: Wanted) {
+        let changes: Vec<_> = {
+            let mut mine = lock(&self.mine);
+            let rooms = wanted.rooms.iter().flatten();
+            rooms
+                .filter_map(|room| mine.come(room, &wanted.user).0)
+                .collect()
+        };
+        let resumes = {
+            let tail = lock(&self.tail);
+            wanted
+                .after
+                .as_ref()
+                .is_some_and(|after| tail.resumable(after).is_some())
+        };
+        let mut lane = lock(&self.lane);
+        changes.into_iter().for_each(|change| lane.change(change));
+        if lane.is_there() {
+            lane.look(Look {
+                shard,
+                token,
+                wanted,
+                resumes,
+                asked_ms: now.elapsed_ms,
+            });
+            drop(lane);
+            self.wake.notify_one();
+        } else {
+            drop(lane);
+            lock(&self.tail).enter_degraded(shard, token, wanted, &*self.inboxes);
+        }
+    }
+
+    fn ask(&self, _: Now, shard: usize, question: Question) {
+        match question {
+            Question::Join(token, joining) => self.join(shard, token, joining),
+            Question::Left(room, user) => {
+                let change = lock(&self.mine).leave(&room, &user);
+                if let Some(change) = change {
+                    lock(&self.lane).change(change);
+                    self.wake.notify_one();
+                }
+            }
+            question => lock(&self.tail).answer(shard, question, &*self.inboxes),
+        }
+    }
+
+    fn disconnect(&self, _: Now, user: UserId) {
+        let mut lane = lock(&self.lane);
+        if lane.is_there() {
+            lane.control(entry::disconnect_head(&user));
+            drop(lane);
+            self.wake.notify_one();
+        } else {
+            drop(lane);
+            lock(&self.tail).disconnect(user, &*self.inboxes);
+        }
+    }
+
+    fn receive(&self, receipts: &Receipts) {
+        let count: usize = receipts.iter().map(|(_, places)| places.len()).sum();
+        self.received.fetch_add(count as u64, Ordering::Relaxed);
+        lock(&self.lane).receive(receipts);
+        self.wake.notify_one();
+    }
+
+    fn sweep(&self, now: Now) {
+        self.turn_away(now);
+    }
+
+    fn state(&self) -> EngineState {
+        let done = lock(&self.turns).counts();
+        let received = self.received.load(Ordering::Relaxed);
+        EngineState {
+            ids: (0, 0),
+            duplicates: done.duplicates,
+            queued: (done.queued.saturating_sub(received), 0),
+            fates: QueueCounts {
+                pushed: done.queued,
+                received: received.min(done.queued),
+                ..QueueCounts::default()
+            },
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        lock(&self.standing).clone()
+    }
+}

@@ -1,0 +1,205 @@
+//! What a node says of itself once a second, so that the others know that it lives; and what one of them does for all: it
+//! has the log say which nodes are no more.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use wshub_engine::redis::{Keys, entry, node_name, node_of};
+
+use super::cluster::{Cluster, lock};
+use super::session::Broken;
+
+/// How long a node counts as alive that says nothing.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often it says something.
+const RENEW: Duration = Duration::from_secs(1);
+/// How long it is known who was in its rooms.
+const FACTS: Duration = Duration::from_secs(600);
+/// A canary is sent each so many renewals.
+const CANARY: u32 = 2;
+/// A canary that takes longer than this will not come back.
+const CANARY_MS: u64 = 3_000;
+
+/// A node's leases.
+pub(super) struct Leases {
+    keys: Keys,
+    name: String,
+    /// The node stands in the book of nodes.
+    is_registered: bool,
+    canaries: u64,
+}
+
+impl Leases {
+    pub(super) fn new(keys: Keys, name: &str) -> Self {
+        Self {
+            keys,
+            name: name.to_owned(),
+            is_registered: false,
+            canaries: 0,
+        }
+    }
+
+    /// The node is another one, which nobody knows yet.
+    pub(super) fn forget(&mut self) {
+        self.is_registered = false;
+    }
+
+    /// Says that the node lives; whether the others think so, too.
+    pub(super) async fn renew(
+        &mut self,
+        cluster: &Cluster,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<bool, Broken> {
+        let node = node_name(cluster.incarnation());
+        let (is_new,): (u64,) = redis::pipe()
+            .cmd("HSET")
+            .arg(self.keys.nodes())
+            .arg(&node)
+            .arg(&self.name)
+            .cmd("SET")
+            .arg(self.keys.lease(&node))
+            .arg(&self.name)
+            .arg("PX")
+            .arg(LEASE.as_millis() as u64)
+            .ignore()
+            .cmd("PEXPIRE")
+            .arg(self.keys.members(&node))
+            .arg(FACTS.as_millis() as u64)
+            .ignore()
+            .query_async(commands)
+            .await?;
+        let was_registered = std::mem::replace(&mut self.is_registered, true);
+        Ok(is_new == 0 || !was_registered)
+    }
+
+    /// Goes on saying so until something breaks.
+    pub(super) async fn keep(
+        &mut self,
+        cluster: &Cluster,
+        mut commands: MultiplexedConnection,
+    ) -> Broken {
+        let mut ticks = interval(RENEW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reaps_since = None;
+        // The canary of an earlier connection will not come back.
+        *lock(&cluster.canary) = (0, 0);
+        let mut tick = 0;
+        loop {
+            ticks.tick().await;
+            let kept = async {
+                if !self.renew(cluster, &mut commands).await? {
+                    return Err(Broken("the other nodes took this one for dead".to_owned()));
+                }
+                if self.is_reaper(cluster, &mut commands).await? {
+                    let since = *reaps_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > LEASE {
+                        self.reap(cluster, &mut commands).await?;
+                    }
+                } else {
+                    reaps_since = None;
+                }
+                let () = redis::cmd("PUBLISH")
+                    .arg(self.keys.control())
+                    .arg("{}")
+                    .query_async(&mut commands)
+                    .await?;
+                Ok(())
+            };
+            if let Err(broken) = kept.await {
+                return broken;
+            }
+            if let Err(broken) = self.send_canary(cluster, tick) {
+                return broken;
+            }
+            tick += 1;
+        }
+    }
+
+    /// Has the log take something that is to come back.
+    fn send_canary(&mut self, cluster: &Cluster, tick: u32) -> Result<(), Broken> {
+        let now_ms = cluster.clock.now().elapsed_ms;
+        let mut canary = lock(&cluster.canary);
+        let (number, sent_ms) = *canary;
+        if number != 0 {
+            if now_ms.saturating_sub(sent_ms) > CANARY_MS {
+                return Err(Broken("what its log takes does not come back".to_owned()));
+            }
+            return Ok(());
+        }
+        if tick % CANARY == 0 {
+            self.canaries += 1;
+            *canary = (self.canaries, now_ms);
+            drop(canary);
+            let head = entry::canary_head(cluster.incarnation(), self.canaries);
+            lock(&cluster.lane).control(head);
+            cluster.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Whether it falls to this node to look for the dead.
+    async fn is_reaper(
+        &self,
+        cluster: &Cluster,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<bool, Broken> {
+        let (key, node) = (self.keys.reaper(), node_name(cluster.incarnation()));
+        let lease = LEASE.as_millis() as u64;
+        let (holder,): (Option<String>,) = redis::pipe()
+            .cmd("SET")
+            .arg(&key)
+            .arg(&node)
+            .arg("NX")
+            .arg("PX")
+            .arg(lease)
+            .ignore()
+            .cmd("GET")
+            .arg(&key)
+            .query_async(commands)
+            .await?;
+        let is_reaper = holder.as_deref() == Some(&*node);
+        if is_reaper {
+            let () = redis::cmd("PEXPIRE")
+                .arg(&key)
+                .arg(lease)
+                .query_async(commands)
+                .await?;
+        }
+        Ok(is_reaper)
+    }
+
+    /// Has the log say which nodes are no more. The script looks at their leases once more.
+    async fn reap(
+        &self,
+        cluster: &Cluster,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<(), Broken> {
+        let known: Vec<String> = redis::cmd("HKEYS")
+            .arg(self.keys.nodes())
+            .query_async(commands)
+            .await?;
+        let mut nodes: Vec<_> = known.iter().filter_map(|name| node_of(name)).collect();
+        nodes.extend(lock(&cluster.tail).nodes_with_members());
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut asking = redis::cmd("MGET");
+        for &node in &nodes {
+            asking.arg(self.keys.lease(&node_name(node)));
+        }
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let leases: Vec<Option<String>> = asking.query_async(commands).await?;
+        let dead = nodes
+            .iter()
+            .zip(leases)
+            .filter(|(_, lease)| lease.is_none());
+        for (&node, _) in dead {
+            tracing::warn!(node = node_name(node), "a node of the cluster is no more");
+            lock(&cluster.lane).end_node(node);
+        }
+        cluster.wake.notify_one();
+        Ok(())
+    }
+}

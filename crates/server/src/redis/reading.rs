@@ -1,0 +1,273 @@
+//! Reading the log: what comes of it goes into the tail, entry by entry, and from there to the shards.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use wshub_engine::redis::Mine;
+use wshub_engine::redis::entry::{self, Entry, What};
+use wshub_engine::redis::following::{Next, Reached, print_of};
+use wshub_engine::redis::mine::Join;
+use wshub_hub::question::Question;
+use wshub_hub::tail::Stamp;
+use wshub_hub::{Now, Post, Tail};
+use wshub_protocol::server_message::ResetReason;
+use wshub_protocol::{Epoch, Offset};
+
+use super::cluster::{Cluster, lock};
+use super::session::Broken;
+use crate::driver::Socket;
+
+/// How long a read waits for something to come.
+pub(super) const BLOCK: Duration = Duration::from_secs(1);
+/// Entries read at once.
+const READ: usize = 512;
+/// Entries put into the tail while it is locked: some 50 µs.
+const AT_ONCE: usize = 64;
+/// How long a node waits whose shards are behind, before it looks again.
+const BEHIND: Duration = Duration::from_millis(1);
+
+/// A node's reading of the log.
+pub(super) struct Reader {
+    /// How far it is.
+    pub(super) reached: Reached,
+    /// Nothing was read yet: the first entry says where the log begins.
+    is_new: bool,
+    /// It reads what was said before the node came.
+    pub(super) is_loading: bool,
+    /// A gap was asked for once more.
+    again: bool,
+    /// It read that its node is no more.
+    pub(super) is_dead: bool,
+    /// The log has begun another life: who is in rooms of this node is to be said anew.
+    pub(super) is_reborn: bool,
+}
+
+/// What stands where an entry is taken in.
+struct Place<'a> {
+    cluster: &'a Cluster,
+    tail: &'a mut Tail,
+    mine: &'a mut Mine,
+    now: Now,
+}
+
+impl Reader {
+    /// A reading that begins with the first entry of the log's life.
+    pub(super) fn new(epoch: Epoch) -> Self {
+        let first = Offset {
+            major: epoch.ordinal.into(),
+            minor: 1,
+        };
+        Self {
+            reached: Reached {
+                epoch,
+                place: first.place() - 1,
+                print: None,
+            },
+            is_new: true,
+            is_loading: true,
+            again: false,
+            is_dead: false,
+            is_reborn: false,
+        }
+    }
+
+    /// Reads what has come, or comes within `block`; how many entries that were.
+    pub(super) async fn read(
+        &mut self,
+        cluster: &Cluster,
+        connection: &mut MultiplexedConnection,
+        log: &str,
+        block: Option<Duration>,
+    ) -> Result<usize, Broken> {
+        while !Post::<Socket>::has_room(&*cluster.inboxes) {
+            tokio::time::sleep(BEHIND).await;
+        }
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(READ);
+        if let Some(block) = block {
+            command.arg("BLOCK").arg(block.as_millis() as u64);
+        }
+        let from = stream_id(self.reached.place);
+        command.arg("STREAMS").arg(log).arg(from);
+        let answer: Value = command.query_async(connection).await?;
+        let entries = entries_of(answer);
+        let count = entries.len();
+        for some in entries.chunks(AT_ONCE) {
+            let goes_on = self.take_all(cluster, some);
+            cluster.let_in();
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Takes entries in; `false` if the rest is to be read again.
+    fn take_all(&mut self, cluster: &Cluster, entries: &[Raw]) -> bool {
+        let mut mine = lock(&cluster.mine);
+        let mut tail = lock(&cluster.tail);
+        let mut place = Place {
+            cluster,
+            tail: &mut tail,
+            mine: &mut mine,
+            now: cluster.clock.now(),
+        };
+        for (id, fields) in entries {
+            let Some(entry) = entry::read(id, fields) else {
+                cluster.unreadable.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            if !self.take(&mut place, entry, print_of(fields)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, place: &mut Place<'_>, entry: Entry, print: u64) -> bool {
+        let post = &*place.cluster.inboxes;
+        let before = entry.place - 1;
+        if self.is_new && entry.epoch == self.reached.epoch {
+            self.is_new = false;
+            if self.reached.place < before {
+                self.reached.place = before;
+                place.tail.start_from(entry.epoch, before);
+            }
+        }
+        match self.reached.judge(&entry) {
+            Next::Known => return true,
+            Next::Follows => {}
+            Next::Gap if !self.again => {
+                self.again = true;
+                return false;
+            }
+            Next::Gap => {
+                tracing::warn!(
+                    "entries of the log are gone that this node hadn't read: all its clients are told to reload"
+                );
+                let reason = ResetReason::NodeBehind;
+                place.tail.go_on_from(entry.epoch, before, reason, post);
+            }
+            Next::OtherLife => {
+                tracing::warn!(epoch = %entry.epoch, "the log has begun another life: all clients are told to reload");
+                let reason = ResetReason::LogLost;
+                place.tail.go_on_from(entry.epoch, before, reason, post);
+                self.is_reborn = true;
+            }
+        }
+        self.again = false;
+        self.reached = Reached {
+            epoch: entry.epoch,
+            place: entry.place,
+            print: Some(print),
+        };
+        self.apply(place, entry);
+        true
+    }
+
+    fn apply(&mut self, place: &mut Place<'_>, entry: Entry) {
+        let Place {
+            cluster,
+            tail,
+            mine,
+            now,
+        } = place;
+        let post = &*cluster.inboxes;
+        let is_mine = |node| node == cluster.incarnation();
+        let stamp = self.stamp(*now, entry.unix_ms);
+        let Some(What::Message(id, publication)) = entry.what else {
+            tail.pass_over(stamp);
+            match entry.what {
+                Some(What::Members(node, changes)) => {
+                    tail.change_members(node, &changes, post);
+                    for change in changes.iter().filter(|_| is_mine(node)) {
+                        for Join {
+                            shard,
+                            token,
+                            joining,
+                        } in mine.read(change)
+                        {
+                            tail.answer(shard, Question::Join(token, joining), post);
+                        }
+                    }
+                }
+                Some(What::EndOfNode(node)) => {
+                    tail.end_node(node, post);
+                    self.is_dead |= is_mine(node);
+                }
+                Some(What::Disconnect(user)) => tail.disconnect(user, post),
+                Some(What::Canary(node, number)) if is_mine(node) => cluster.canary_is_back(number),
+                Some(What::Canary(..) | What::Opening | What::Message(..)) => {}
+                None => _ = cluster.unreadable.fetch_add(1, Ordering::Relaxed),
+            }
+            return;
+        };
+        tail.read_message(stamp, &id, *publication, post);
+    }
+
+    /// What was said before the node came is as old as Redis' clock says.
+    fn stamp(&self, now: Now, unix_ms: u64) -> Stamp {
+        let age = if self.is_loading {
+            now.unix_ms.saturating_sub(unix_ms)
+        } else {
+            0
+        };
+        Stamp {
+            unix_seconds: unix_ms / 1000,
+            at: Now {
+                elapsed_ms: now.elapsed_ms.saturating_sub(age),
+                ..now
+            },
+        }
+    }
+}
+
+/// A place as the Stream names it.
+pub(super) fn stream_id(place: u64) -> String {
+    // One before the first of a life ends with 0, which an offset leaves out.
+    let Offset { major, minor } = Offset::at(place + 1);
+    format!("{major}-{}", minor - 1)
+}
+
+/// An entry's id and its fields.
+pub(super) type Raw = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
+
+/// The entries of an answer to XREAD of one Stream.
+fn entries_of(answer: Value) -> Vec<Raw> {
+    let Value::Array(streams) = answer else {
+        return Vec::new();
+    };
+    let Some(Value::Array(stream)) = streams.into_iter().next() else {
+        return Vec::new();
+    };
+    stream.into_iter().nth(1).map_or_else(Vec::new, range_of)
+}
+
+/// The entries of an answer to XRANGE.
+pub(super) fn range_of(answer: Value) -> Vec<Raw> {
+    let Value::Array(entries) = answer else {
+        return Vec::new();
+    };
+    entries.into_iter().filter_map(raw_of).collect()
+}
+
+fn raw_of(entry: Value) -> Option<Raw> {
+    let Value::Array(entry) = entry else {
+        return None;
+    };
+    let mut entry = entry.into_iter();
+    let (Some(Value::BulkString(id)), Some(Value::Array(fields))) = (entry.next(), entry.next())
+    else {
+        return None;
+    };
+    let mut fields = fields.into_iter();
+    let mut pairs = Vec::with_capacity(3);
+    while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) =
+        (fields.next(), fields.next())
+    {
+        pairs.push((name, value));
+    }
+    Some((id, pairs))
+}

@@ -1,0 +1,468 @@
+//! A node's dealings with Redis: it connects, finds out what has become of the log, reads and says what there is to say
+//! until something breaks, and begins again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::{RedisError, Value};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use wshub_engine::redis::entry::{self, read_epoch};
+use wshub_engine::redis::following::{Found, Holds, print_of};
+use wshub_engine::redis::turns::Heard;
+use wshub_engine::redis::{BEGIN, Keys, Reply, TURN, node_of};
+use wshub_hub::session::SessionKey;
+use wshub_hub::tail::Change;
+use wshub_protocol::{Epoch, Offset, RoomId, UserId};
+
+use super::backoff::Backoff;
+use super::channels;
+use super::cluster::{Cluster, lock};
+use super::leases::Leases;
+use super::opening::RedisSource;
+use super::reading::{BLOCK, Reader, range_of, stream_id};
+
+/// How often what waits too long is looked for.
+const TICK: Duration = Duration::from_millis(50);
+/// A connection that held for this long was good.
+const LASTING: Duration = Duration::from_secs(1);
+/// Members of another node that are asked for at once.
+const SCANNED: usize = 1_000;
+
+/// Why it can't go on with a connection.
+#[derive(Debug)]
+pub struct Broken(pub(super) String);
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<RedisError> for Broken {
+    fn from(error: RedisError) -> Self {
+        Self(if error.is_timeout() {
+            "it gives no answer".to_owned()
+        } else if error.is_io_error() {
+            format!("the connection broke: {error}")
+        } else {
+            format!("it answered: {error}")
+        })
+    }
+}
+
+impl From<super::opening::OpenError> for Broken {
+    fn from(error: super::opening::OpenError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What lives on from one connection to the next.
+pub struct Session {
+    cluster: Arc<Cluster>,
+    source: RedisSource,
+    keys: Keys,
+    reader: Option<Reader>,
+    leases: Leases,
+    /// What makes the labels of sessions.
+    sessions: Arc<Mutex<SessionKey>>,
+}
+
+/// Connections to a Redis that is there.
+pub struct Connected {
+    commands: MultiplexedConnection,
+    tail: MultiplexedConnection,
+    channels: PubSub,
+    /// The script of a turn, by its hash.
+    script: String,
+}
+
+impl Session {
+    /// Nothing is connected yet.
+    pub fn new(
+        cluster: Arc<Cluster>,
+        source: RedisSource,
+        keys: Keys,
+        name: &str,
+        sessions: Arc<Mutex<SessionKey>>,
+    ) -> Self {
+        Self {
+            leases: Leases::new(keys.clone(), name),
+            cluster,
+            source,
+            keys,
+            reader: None,
+            sessions,
+        }
+    }
+
+    /// Connects for the first time, and loads what the log holds.
+    ///
+    /// # Errors
+    /// Why that can't be.
+    pub async fn start(&mut self) -> Result<Connected, Broken> {
+        let mut connected = self.connect().await?;
+        let commands = &mut connected.commands;
+        for warning in self.source.warnings(commands).await {
+            tracing::warn!("{warning}");
+        }
+        Ok(connected)
+    }
+
+    /// What makes the labels of sessions is the same on every node.
+    async fn session_key(
+        &self,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<SessionKey, Broken> {
+        let fresh = format!("{:032x}", fastrand::u128(..));
+        let name = self.keys.session_key();
+        let () = redis::cmd("SET")
+            .arg(&name)
+            .arg(&fresh)
+            .arg("NX")
+            .query_async(commands)
+            .await?;
+        let key: String = redis::cmd("GET").arg(&name).query_async(commands).await?;
+        let key = u128::from_str_radix(&key, 16);
+        let key =
+            key.map_err(|_| Broken(format!("{name} is no key for the labels of sessions")))?;
+        Ok(SessionKey::new(key.to_be_bytes()))
+    }
+
+    /// Deals with Redis until it is dropped.
+    pub async fn run(mut self, connected: Option<Connected>) {
+        let cluster = Arc::clone(&self.cluster);
+        tokio::select! {
+            () = self.deal(connected) => {}
+            () = give_up(&cluster) => {}
+        }
+    }
+
+    async fn deal(&mut self, mut connected: Option<Connected>) {
+        let mut backoff = Backoff::seeded(fastrand::u64(..));
+        loop {
+            let broken = match connected.take() {
+                Some(connected) => {
+                    let since = Instant::now();
+                    self.cluster.is_back();
+                    tracing::info!(address = self.source.address(), "Redis is there");
+                    let broken = self.go_on(connected).await;
+                    if since.elapsed() > LASTING {
+                        backoff.reset();
+                    }
+                    tracing::warn!(
+                        address = self.source.address(),
+                        reason = broken.0,
+                        "Redis is away"
+                    );
+                    broken
+                }
+                None => match self.connect().await {
+                    Ok(again) => {
+                        connected = Some(again);
+                        continue;
+                    }
+                    Err(broken) => broken,
+                },
+            };
+            self.cluster.is_away(broken.0);
+            sleep(backoff.pause()).await;
+        }
+    }
+
+    /// Opens connections, and has the tail be where the log is.
+    async fn connect(&mut self) -> Result<Connected, Broken> {
+        let mut commands = self.source.connect().await?;
+        let mut tail = self.source.connect_tail(BLOCK).await?;
+        let channels = channels::listen(&self.source, &self.keys).await?;
+        let script = load(&mut commands, TURN).await?;
+        *lock(&self.sessions) = self.session_key(&mut commands).await?;
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut commands).await?;
+        lock(&self.cluster.turns)
+            .set_clock(self.cluster.clock.now(), seconds * 1000 + micros / 1000);
+        self.find_log(&mut commands).await?;
+        let log = self.keys.log();
+        let (mut is_dead, mut is_reborn) = (false, false);
+        if let Some(reader) = &mut self.reader {
+            // What came before is read before anybody is let in.
+            while reader.read(&self.cluster, &mut tail, &log, None).await? > 0 {}
+            reader.is_loading = false;
+            is_dead = std::mem::take(&mut reader.is_dead);
+            is_reborn = std::mem::take(&mut reader.is_reborn);
+        }
+        let is_known = self.leases.renew(&self.cluster, &mut commands).await?;
+        if is_dead || (!is_known && !is_reborn) {
+            tracing::warn!("the other nodes took this one for dead: it goes on under a new number");
+            self.cluster.become_node(fastrand::u64(1..));
+            self.leases.forget();
+            self.leases.renew(&self.cluster, &mut commands).await?;
+            self.cluster.say_members_anew();
+        } else if is_reborn {
+            self.cluster.say_members_anew();
+        }
+        Ok(Connected {
+            commands,
+            tail,
+            channels,
+            script,
+        })
+    }
+
+    /// Finds out whether the log still is what this node has read of it.
+    async fn find_log(&mut self, commands: &mut MultiplexedConnection) -> Result<(), Broken> {
+        let (log, meta) = (self.keys.log(), self.keys.meta());
+        let (epoch, end): (Option<String>, Option<u64>) = redis::cmd("HMGET")
+            .arg(&meta)
+            .arg("epoch")
+            .arg("end")
+            .query_async(commands)
+            .await?;
+        let epoch = epoch.as_deref().and_then(read_epoch);
+        let Some(reader) = &mut self.reader else {
+            let epoch = match epoch {
+                Some(epoch) => epoch,
+                None => self.begin(commands, None).await?,
+            };
+            self.load_members(commands).await?;
+            lock(&self.cluster.tail).start_from(epoch, Reader::new(epoch).reached.place);
+            self.reader = Some(Reader::new(epoch));
+            return Ok(());
+        };
+        let reached = reader.reached;
+        if epoch.is_some_and(|epoch| epoch != reached.epoch) {
+            // The first entry of the other life says so.
+            return Ok(());
+        }
+        let id = stream_id(reached.place);
+        let own: Value = redis::cmd("XRANGE")
+            .arg(&log)
+            .arg(&id)
+            .arg(&id)
+            .query_async(commands)
+            .await?;
+        let first: Value = redis::cmd("XRANGE")
+            .arg(&log)
+            .arg("-")
+            .arg("+")
+            .arg("COUNT")
+            .arg(1)
+            .query_async(commands)
+            .await?;
+        let found = Found {
+            end: Offset {
+                major: reached.epoch.ordinal.into(),
+                minor: end.unwrap_or(0),
+            }
+            .place(),
+            print: range_of(own).first().map(|(_, fields)| print_of(fields)),
+            first: range_of(first)
+                .first()
+                .and_then(|(id, fields)| entry::read(id, fields))
+                .map(|entry| entry.place),
+        };
+        let holds = match epoch {
+            Some(_) => found.holds(&reached),
+            None => Holds::Lost,
+        };
+        match holds {
+            Holds::Yes => {}
+            // The reading finds the gap and says so.
+            Holds::FellBehind => {}
+            Holds::Lost => {
+                tracing::warn!(epoch = %reached.epoch, "Redis has lost what the log held");
+                self.begin(commands, Some(reached.epoch)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the log's next life, unless another node has; the one that it lives.
+    async fn begin(
+        &self,
+        commands: &mut MultiplexedConnection,
+        over: Option<Epoch>,
+    ) -> Result<Epoch, Broken> {
+        let over = over.map_or_else(String::new, |epoch| epoch.to_string());
+        let epoch: String = redis::cmd("EVAL")
+            .arg(BEGIN)
+            .arg(2)
+            .arg(self.keys.log())
+            .arg(self.keys.meta())
+            .arg(over)
+            .arg(format!("{:x}", fastrand::u64(..)))
+            .query_async(commands)
+            .await?;
+        read_epoch(&epoch).ok_or_else(|| Broken(format!("its log has a strange epoch: {epoch}")))
+    }
+
+    /// Learns who is in rooms on other nodes.
+    async fn load_members(&self, commands: &mut MultiplexedConnection) -> Result<(), Broken> {
+        let nodes: Vec<String> = redis::cmd("HKEYS")
+            .arg(self.keys.nodes())
+            .query_async(commands)
+            .await?;
+        for name in nodes {
+            let Some(node) = node_of(&name).filter(|&node| node != self.cluster.incarnation())
+            else {
+                continue;
+            };
+            let mut from = "0".to_owned();
+            loop {
+                let (next, members): (String, Vec<String>) = redis::cmd("SSCAN")
+                    .arg(self.keys.members(&name))
+                    .arg(&from)
+                    .arg("COUNT")
+                    .arg(SCANNED)
+                    .query_async(commands)
+                    .await?;
+                let changes: Vec<_> = members
+                    .iter()
+                    .filter_map(|member| member_of(member))
+                    .collect();
+                lock(&self.cluster.tail).change_members(node, &changes, &*self.cluster.inboxes);
+                if next == "0" {
+                    break;
+                }
+                from = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and says until something breaks.
+    async fn go_on(&mut self, connected: Connected) -> Broken {
+        let Connected {
+            commands,
+            mut tail,
+            channels,
+            script,
+        } = connected;
+        let Self {
+            cluster,
+            keys,
+            reader,
+            leases,
+            ..
+        } = self;
+        let Some(reader) = reader else {
+            return Broken("its log was not found".to_owned());
+        };
+        let log = keys.log();
+        tokio::select! {
+            broken = follow(cluster, reader, &mut tail, &log) => broken,
+            broken = say(cluster, commands.clone(), script) => broken,
+            broken = channels::hear(channels, cluster) => broken,
+            broken = leases.keep(cluster, commands) => broken,
+        }
+    }
+}
+
+/// Looks for what waits too long, whether Redis is there or not.
+async fn give_up(cluster: &Cluster) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let now = cluster.clock.now();
+        lock(&cluster.turns).give_up(now);
+        cluster.turn_away(now);
+    }
+}
+
+async fn follow(
+    cluster: &Cluster,
+    reader: &mut Reader,
+    tail: &mut MultiplexedConnection,
+    log: &str,
+) -> Broken {
+    loop {
+        if let Err(broken) = reader.read(cluster, tail, log, Some(BLOCK)).await {
+            return broken;
+        }
+        if reader.is_dead || reader.is_reborn {
+            return Broken(
+                "what the log says of this node or of itself changes its dealings".to_owned(),
+            );
+        }
+    }
+}
+
+/// Takes turns as long as there is something to say.
+async fn say(cluster: &Cluster, mut commands: MultiplexedConnection, mut script: String) -> Broken {
+    loop {
+        let Some(call) = next_call(cluster, &script) else {
+            cluster.wake.notified().await;
+            continue;
+        };
+        let answer: Result<Value, RedisError> = call.query_async(&mut commands).await;
+        let reply = match answer {
+            Ok(answer) => reply_of(answer),
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                lock(&cluster.turns).unknown_script();
+                match load(&mut commands, TURN).await {
+                    Ok(again) => script = again,
+                    Err(broken) => return broken,
+                }
+                continue;
+            }
+            Err(error) => {
+                if error.code().is_some() {
+                    lock(&cluster.turns).refused(&cluster.lane);
+                }
+                return error.into();
+            }
+        };
+        let heard = lock(&cluster.turns).answered(cluster.clock.now(), &reply, &cluster.lane);
+        for heard in heard {
+            match heard {
+                Heard::Looked(look, looked, place) => cluster.looked(look, looked, place),
+                Heard::OtherLife(_) => return Broken("its log lives another life".to_owned()),
+                Heard::Stale => return Broken("it has heard a later turn of this node".to_owned()),
+            }
+        }
+        cluster.let_in();
+    }
+}
+
+fn next_call(cluster: &Cluster, script: &str) -> Option<redis::Cmd> {
+    let (epoch, dropped) = {
+        let tail = lock(&cluster.tail);
+        (tail.end().epoch, tail.dropped())
+    };
+    let mut turns = lock(&cluster.turns);
+    let call = turns.next(epoch, dropped, &cluster.lane)?;
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(script).arg(call.keys.len());
+    call.keys.iter().chain(&call.args).for_each(|arg| {
+        command.arg(&arg[..]);
+    });
+    Some(command)
+}
+
+async fn load(commands: &mut MultiplexedConnection, script: &str) -> Result<String, Broken> {
+    Ok(redis::cmd("SCRIPT")
+        .arg("LOAD")
+        .arg(script)
+        .query_async(commands)
+        .await?)
+}
+
+fn reply_of(value: Value) -> Reply {
+    match value {
+        Value::Int(number) => Reply::Number(number),
+        Value::BulkString(bytes) => Reply::Text(bytes),
+        Value::SimpleString(text) => Reply::Text(text.into_bytes()),
+        Value::Okay => Reply::Text(b"OK".to_vec()),
+        Value::Array(list) => Reply::List(list.into_iter().map(reply_of).collect()),
+        _ => Reply::Nothing,
+    }
+}
+
+fn member_of(text: &str) -> Option<Change> {
+    let (room, user) = text.split_once('\n')?;
+    Some(Change {
+        room: RoomId::parse(room).ok()?,
+        user: UserId::parse(user).ok()?,
+        is_in: true,
+    })
+}
