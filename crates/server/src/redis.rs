@@ -5,6 +5,7 @@ mod channels;
 pub mod cluster;
 mod leases;
 pub mod opening;
+mod overhearing;
 mod reading;
 mod refusal;
 mod report;

@@ -14,6 +14,7 @@ use redis::{
 };
 use tokio::time::timeout;
 
+use super::overhearing::ask_again;
 use super::report::Report;
 use super::warnings;
 use crate::config::{Config, Secret};
@@ -35,6 +36,7 @@ pub struct RedisSource {
     client: Client,
     /// With the password in the handshake, which Pub/Sub has no other place for.
     listener: Client,
+    place: (String, u16),
     address: String,
     user: Option<String>,
     password: Option<Secret>,
@@ -75,6 +77,7 @@ impl RedisSource {
         Some(Self {
             client: client(bare)?,
             listener: client(with_password)?,
+            place: (url.host.clone(), url.port),
             address: url.address(),
             user: url.user.clone(),
             password: password.cloned(),
@@ -101,11 +104,14 @@ impl RedisSource {
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await;
-        let mut connection = opened.map_err(|error| self.error(Reason::of(&error)))?;
-        self.greet(&mut connection)
-            .await
-            .map_err(|reason| self.error(reason))?;
-        Ok(connection)
+        let greeted = match opened {
+            Ok(mut connection) => self.greet(&mut connection).await.map(|()| connection),
+            Err(error) => Err(Reason::of(&error)),
+        };
+        match greeted {
+            Ok(connection) => Ok(connection),
+            Err(reason) => Err(self.error(reason).await),
+        }
     }
 
     /// A connection for commands that block for at most `block`.
@@ -126,7 +132,7 @@ impl RedisSource {
         let opening = async {
             let mut listener = self.listener.get_async_pubsub().await?;
             // Only an answer tells whether it may listen.
-            listener.ping::<Value>().await?;
+            listener.ping::<Value>().await?.extract_error()?;
             Ok(listener)
         };
         let opened: Result<RedisResult<_>, _> =
@@ -136,7 +142,7 @@ impl RedisSource {
             Ok(Err(error)) => Reason::of(&error),
             Err(_) => Reason::NoAnswer,
         };
-        Err(self.error(reason))
+        Err(self.error(reason).await)
     }
 
     /// What an operator should be told of this Redis at start. Where it keeps a setting to itself, nothing is said.
@@ -196,7 +202,11 @@ impl RedisSource {
         Report(report).objection().map_or(Ok(()), Err)
     }
 
-    fn error(&self, reason: Reason) -> OpenError {
+    async fn error(&self, mut reason: Reason) -> OpenError {
+        if matches!(reason, Reason::Unreachable(_)) {
+            let (host, port) = &self.place;
+            reason = ask_again(host, *port).await.unwrap_or(reason);
+        }
         OpenError {
             address: self.address.clone(),
             reason,

@@ -1,0 +1,4 @@
+//! wshub and a real Redis, which each test starts for itself.
+
+mod opening;
+mod world;
