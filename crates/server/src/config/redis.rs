@@ -246,6 +246,29 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_no_url_path_or_prefix_is_refused_by_its_key() {
+        for assignment in [
+            "redis.url=7",
+            "redis.url=6379",
+            "redis.password_file=",
+            "redis.prefix=",
+            "redis.prefix={websocket}:",
+            "redis.prefix=web socket:",
+            "redis.prefix=\"web\\tsocket:\"",
+            "redis.prefix=*:",
+            "redis.required=no",
+        ] {
+            let told = operator().set(assignment).hears();
+            let key = assignment.split('=').next().unwrap();
+            assert!(told.starts_with(&format!("{key} ")), "{assignment}: {told}");
+        }
+        let longest = "x".repeat(LONGEST_PREFIX);
+        let with = |prefix: &str| operator().set(&format!("redis.prefix={prefix}"));
+        assert_eq!(with(&longest).runs().redis.prefix, longest);
+        assert!(with(&format!("{longest}x")).hears().contains("1 to 64"));
+    }
+
+    #[test]
     fn a_password_without_a_redis_is_an_oversight() {
         let told = operator().set("redis.password_file=/run/password").hears();
         assert!(

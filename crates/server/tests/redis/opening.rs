@@ -42,7 +42,7 @@ async fn open(url: &str) -> MultiplexedConnection {
 /// Why a node with this URL has no connection for commands. The sentence names the address and no password.
 async fn refused(url: &str) -> Reason {
     let source = source(url);
-    let refusal = source.connect().await.err().expect("it was connected");
+    let refusal = source.connect().await.expect_err("it was connected");
     let told = refusal.to_string();
     assert!(
         told.starts_with(&format!("Redis at {} ", source.address())),
