@@ -1,8 +1,10 @@
-//! A Redis of a test's own: started on a port that the system gives, in a folder that goes with it.
+//! A Redis of a test's own: started on a free port, in a folder that goes with it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// What Redis says when it has loaded its data and listens.
 const READY: &str = "Ready to accept connections";
@@ -72,9 +74,11 @@ impl RedisServer {
         self.process = None;
     }
 
-    /// SIGSTOP: it takes connections and answers nothing.
+    /// SIGSTOP: it takes connections and answers nothing. Returns when it has stopped.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
+        let stopped = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()));
     }
 
     /// SIGCONT: it goes on where it was stopped.
@@ -102,8 +106,12 @@ impl RedisServer {
     }
 
     fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
         let process = self.process.as_ref().expect("redis-server was killed");
-        kill_process(Pid::from_child(&process.child), signal).unwrap();
+        Pid::from_child(&process.child)
     }
 
     fn begin(&mut self, said: &str) -> Result<(), String> {
@@ -198,8 +206,13 @@ impl Log {
     }
 }
 
+/// Ports below those that the system gives to outgoing connections: while Redis is dead, thousands of clients that try
+/// to come back must not be given its port.
+const PORTS: Range<u16> = 10_000..32_000;
+
 /// A port that nobody listens on. It is let go here, so somebody else may get it.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    iter::repeat_with(|| fastrand::u16(PORTS))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("the ports don't end")
 }
