@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::metrics;
 use crate::node::{Node, STRANGE_ORIGIN};
 use crate::page;
+use crate::redis::cluster::Peer;
 use routes::Place;
 
 /// How long a publisher waits for the log.
@@ -128,7 +129,7 @@ fn stats(node: &Node) -> Answer {
     };
     let state = node.engine.state();
     let ledger = Ledger::of(node);
-    let body = json!({
+    let mut body = json!({
         "total_clients": node.clients(),
         "shard_stats": by_shard,
         "timestamp": node.clock.now().unix_seconds(),
@@ -151,6 +152,16 @@ fn stats(node: &Node) -> Answer {
             "in_flight": ledger.in_flight,
         },
     });
+    if let Some(cluster) = &node.cluster {
+        let nodes = cluster.nodes();
+        let sum = |count: fn(&Peer) -> u64| nodes.iter().map(count).sum::<u64>();
+        body["cluster"] = json!({
+            "nodes": nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
+            "total_clients": sum(|node| node.clients),
+            "users": sum(|node| node.users),
+            "messages_out": sum(|node| node.messages_out),
+        });
+    }
     Answer::json(200, body.to_string().into_bytes())
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Log {
     pub(crate) tail: Arc<Mutex<Tail>>,
     /// The way into it.
     pub(crate) engine: Arc<dyn Engine>,
+    /// The cluster, if it lives in Redis.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     /// What is to deal with Redis, if it lives there.
     pub(crate) session: Option<Session>,
 }
@@ -65,19 +67,15 @@ fn in_redis(
         Arc::clone(inboxes),
         clock,
         terms,
+        (&config.node, config.shards),
         fastrand::u64(1..),
         fastrand::u64(..),
     ));
-    let session = Session::new(
-        Arc::clone(&cluster),
-        source,
-        keys,
-        &config.node,
-        Arc::clone(sessions),
-    );
+    let session = Session::new(Arc::clone(&cluster), source, keys, Arc::clone(sessions));
     Log {
         tail,
-        engine: cluster,
+        engine: Arc::clone(&cluster) as Arc<dyn Engine>,
+        cluster: Some(cluster),
         session: Some(session),
     }
 }
@@ -98,6 +96,7 @@ fn in_memory(config: &Config, inboxes: &Arc<Inboxes>) -> Log {
     Log {
         tail,
         engine,
+        cluster: None,
         session: None,
     }
 }

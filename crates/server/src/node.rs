@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::driver::Socket;
 use crate::front::{self, Answer, Compression, Handshake, Request, Service};
 use crate::inbox::Inboxes;
+use crate::redis::cluster::Cluster;
 
 /// A node at work.
 pub struct Node {
@@ -38,6 +39,8 @@ pub struct Node {
     pub tail: Arc<Mutex<Tail>>,
     /// Where publications go.
     pub engine: Arc<dyn Engine>,
+    /// The cluster that the node is in, where it is in one.
+    pub cluster: Option<Arc<Cluster>>,
     /// What makes the labels of sessions.
     pub sessions: Arc<Mutex<SessionKey>>,
     /// The time.

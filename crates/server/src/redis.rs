@@ -1,5 +1,6 @@
 //! Redis: where the log and the queues of a cluster live, and how its nodes speak to it.
 
+pub mod asking;
 pub mod backoff;
 mod channels;
 pub mod cluster;

@@ -77,6 +77,7 @@ impl Running {
             inboxes,
             tail: log.tail,
             engine: log.engine,
+            cluster: log.cluster,
             sessions,
             clock,
             draining: AtomicBool::new(false),

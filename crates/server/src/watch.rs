@@ -25,6 +25,10 @@ pub async fn watch(node: Arc<Node>) {
         let now = node.clock.now();
         node.tail().tick(now, &*node.inboxes);
         node.engine.sweep(now);
+        if let Some(cluster) = &node.cluster {
+            let sent = node.sum(|shard| shard.messages_out.iter().map(|kind| kind.get()).sum());
+            cluster.report(node.clients(), node.sum(|shard| shard.users.get()), sent);
+        }
         tell_trouble(&node, &mut seen, &mut troubles);
         since += TICK;
         if since >= SUMMARY_EVERY {

@@ -22,6 +22,8 @@ const TURN_BYTES: usize = 1 << 20;
 const TURN_CHANGES: usize = 1_000;
 /// Messages and receipts that may wait for Redis: some seconds of what it takes.
 const MOST_WAITING: usize = 200_000;
+/// Questions and answers between nodes that may wait.
+const MOST_SAID: usize = 1_000;
 /// The bytes of what may wait for it.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -114,6 +116,7 @@ pub struct Wishes {
     pub(crate) changes: Vec<Change>,
     pub(crate) ends: Vec<Incarnation>,
     pub(crate) controls: Vec<String>,
+    pub(crate) said: Vec<Vec<u8>>,
     pub(crate) publishes: Vec<Publish>,
     pub(crate) receipts: Vec<(Box<str>, Vec<u64>)>,
     pub(crate) looks: Vec<Look>,
@@ -126,6 +129,7 @@ impl Wishes {
         self.changes.is_empty()
             && self.ends.is_empty()
             && self.controls.is_empty()
+            && self.said.is_empty()
             && self.publishes.is_empty()
             && self.receipts.is_empty()
             && self.looks.is_empty()
@@ -139,6 +143,8 @@ pub struct Lane {
     changes: VecDeque<Change>,
     ends: VecDeque<Incarnation>,
     controls: VecDeque<String>,
+    /// What is said on the control channel.
+    said: VecDeque<Vec<u8>>,
     /// Places by user.
     receipts: HashMap<Box<str>, Vec<u64>>,
     received: usize,
@@ -159,6 +165,7 @@ impl Lane {
             changes: VecDeque::new(),
             ends: VecDeque::new(),
             controls: VecDeque::new(),
+            said: VecDeque::new(),
             receipts: HashMap::new(),
             received: 0,
             looks: VecDeque::new(),
@@ -232,6 +239,13 @@ impl Lane {
         self.controls.push_back(head);
     }
 
+    /// Says something to the nodes that are there now, if not too much is said already.
+    pub fn say(&mut self, said: Vec<u8>) {
+        if self.is_there && self.said.len() < MOST_SAID {
+            self.said.push_back(said);
+        }
+    }
+
     /// Has the log say that a node is no more, if its lease is gone.
     pub fn end_node(&mut self, node: Incarnation) {
         if !self.ends.contains(&node) {
@@ -280,6 +294,8 @@ impl Lane {
         wishes.changes.extend(self.changes.drain(..changes));
         wishes.ends.extend(self.ends.drain(..));
         wishes.controls.extend(self.controls.drain(..));
+        let said = self.said.len().min(TURN_WEIGHT);
+        wishes.said.extend(self.said.drain(..said));
         let (mut weight, mut bytes) = (changes / 8, 0);
         while weight < TURN_WEIGHT
             && bytes < TURN_BYTES
@@ -317,6 +333,8 @@ impl Lane {
             changes,
             ends,
             controls,
+            // Who asked has given up by then.
+            said: _,
             publishes: _,
             receipts,
             looks,

@@ -69,7 +69,6 @@ impl Call {
             queues.ttl_ms.to_string(),
             queues.messages.to_string(),
             queues.user_bytes.to_string(),
-            keys.ephemeral(),
         ] {
             call.arg(arg);
         }
@@ -159,8 +158,11 @@ impl Call {
         self.part("c", |call| call.arg(head));
     }
 
-    pub(crate) fn passes_by(&mut self, id: &str, publication: &Publication) {
-        self.part("e", |call| call.arg(entry::passing(id, publication)));
+    pub(crate) fn passes_by(&mut self, channel: &str, said: &[u8]) {
+        self.part("e", |call| {
+            call.arg(channel);
+            call.arg(said);
+        });
     }
 
     pub(crate) fn receipt(&mut self, terms: &Terms, user: &str, plain: &[Vec<u8>], places: &[u64]) {

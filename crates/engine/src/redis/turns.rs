@@ -7,7 +7,7 @@ use wshub_hub::message::Published;
 use wshub_hub::{Now, Outcome, Refused};
 use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset};
 
-use super::entry::read_epoch;
+use super::entry::{self, read_epoch};
 use super::lane::{AWAY, Lane, Look, Publish, Wishes, nobody_knows};
 use super::looking::Looked;
 use super::reply::Reply;
@@ -163,9 +163,13 @@ impl Turns {
         for head in &wishes.controls {
             call.control(head);
         }
+        for said in &wishes.said {
+            call.passes_by(&terms.keys.control(), said);
+        }
         for publish in &wishes.publishes {
             if publish.publication.publish.ephemeral {
-                call.passes_by(&publish.id, &publish.publication);
+                let passing = entry::passing(&publish.id, &publish.publication);
+                call.passes_by(&terms.keys.ephemeral(), &passing);
             } else {
                 let deadline = self.ahead_ms + publish.deadline_ms as i64;
                 call.publish(
@@ -240,7 +244,8 @@ impl Turns {
                 back.ends.push(node);
             }
         }
-        wishes.controls.iter().for_each(|_| _ = answers.next());
+        let unanswered = wishes.controls.len() + wishes.said.len();
+        (0..unanswered).for_each(|_| _ = answers.next());
         for publish in &wishes.publishes {
             let outcome = self.outcome(publish, answers.next().unwrap_or_default(), epoch);
             publish.ticket.tell(outcome);

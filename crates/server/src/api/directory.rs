@@ -4,19 +4,22 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
-use wshub_hub::message::{Describe, Description};
+use wshub_hub::message::Describe;
 use wshub_hub::{Item, Post, shard_of};
 use wshub_protocol::percent::form_decoded;
 use wshub_protocol::{ErrorCode, RoomId, UserId};
 
 use crate::front::{Answer, Request};
 use crate::node::{Node, STRANGE_ORIGIN};
+use crate::redis::asking::Told;
 
 /// The most users on one page of a room, and how many there are where nobody says.
 const PAGE: usize = 1000;
 const USUAL_PAGE: usize = 100;
 /// How long a shard may take to say who is there.
 const SHARD_ANSWER: Duration = Duration::from_secs(2);
+/// How long the other nodes of a cluster may.
+const NODES_ANSWER: Duration = Duration::from_secs(1);
 
 /// Who a user is connected as.
 pub(super) async fn user(node: &Node, request: &Request, id: Vec<u8>) -> Answer {
@@ -64,20 +67,40 @@ async fn describe(node: &Node, user: UserId) -> Result<Answer, Answer> {
             "this node is too busy to say, try again shortly",
         ));
     };
-    let connection = |one: &Description| {
-        json!({
-            "session_id": one.session.text(),
-            "node": node.config.node,
-            "since": one.since,
-            "rooms": one.rooms.iter().map(RoomId::as_str).collect::<Vec<_>>(),
-        })
-    };
-    let body = json!({
+    let own = connections.iter();
+    let mut connections: Vec<_> = own.map(|one| Told::of(&node.config.node, one)).collect();
+    let missing = elsewhere(node, &user, &mut connections).await?;
+    let mut body = json!({
         "user_id": user.as_str(),
         "online": !connections.is_empty(),
-        "connections": connections.iter().map(connection).collect::<Vec<_>>(),
+        "connections": connections,
     });
+    if !missing.is_empty() {
+        // What these nodes know isn't in the answer.
+        body["missing"] = missing.into();
+    }
     Ok(Answer::json(200, body.to_string().into_bytes()))
+}
+
+/// Adds the user's connections on other nodes; the names of those that didn't answer.
+async fn elsewhere(
+    node: &Node,
+    user: &UserId,
+    connections: &mut Vec<Told>,
+) -> Result<Vec<String>, Answer> {
+    let Some(cluster) = &node.cluster else {
+        return Ok(Vec::new());
+    };
+    let Some(mut answers) = cluster.ask(user) else {
+        return Err(Answer::overloaded(
+            "too many ask for users at once, try again shortly",
+        ));
+    };
+    let deadline = tokio::time::Instant::now() + NODES_ANSWER;
+    while let Ok(Some(theirs)) = tokio::time::timeout_at(deadline, answers.next()).await {
+        connections.extend(theirs);
+    }
+    Ok(answers.missing())
 }
 
 fn page(node: &Node, request: &Request, id: Vec<u8>) -> Result<Answer, Answer> {

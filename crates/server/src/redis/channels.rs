@@ -1,5 +1,6 @@
 //! The channels: what passes by, what other programs say, and what nodes ask each other. Nothing on them is kept.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(super) async fn listen(source: &RedisSource, keys: &Keys) -> Result<PubSub, 
 }
 
 /// Hears what is said until the connection breaks.
-pub(super) async fn hear(channels: PubSub, cluster: &Cluster) -> Broken {
+pub(super) async fn hear(channels: PubSub, cluster: &Arc<Cluster>) -> Broken {
     let keys = lock(&cluster.turns).keys().clone();
     let (broadcast, ephemeral) = (keys.broadcast(), keys.ephemeral());
     let mut messages = channels.into_on_message();
@@ -50,6 +51,9 @@ pub(super) async fn hear(channels: PubSub, cluster: &Cluster) -> Broken {
         } else if channel == ephemeral {
             entry::read_passing(bytes)
         } else {
+            if !cluster.hear(bytes) {
+                cluster.unreadable.fetch_add(1, Ordering::Relaxed);
+            }
             continue;
         };
         match publication {

@@ -1,9 +1,11 @@
 //! The engine of a node in a cluster: takes what shards and API want, and hands it to whoever speaks to Redis. Nothing
 //! here waits for Redis.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wshub_engine::redis::lane::Look;
 use wshub_engine::redis::looking::Looked;
@@ -18,6 +20,7 @@ use wshub_hub::resume::Wanted;
 use wshub_hub::{Item, Now, Post, Publication, Receipts, Tail, Token};
 use wshub_protocol::UserId;
 
+use super::asking::Asking;
 use crate::clock::Clock;
 use crate::inbox::Inboxes;
 
@@ -53,6 +56,16 @@ pub struct Cluster {
     pub(super) standing: Mutex<Standing>,
     /// What is being said to Redis. Locked before the lane.
     pub(super) turns: Mutex<Turns>,
+    /// What this node has asked the others.
+    pub(super) asking: Mutex<Asking>,
+    /// The nodes that live, by what they say of themselves.
+    pub(super) peers: Mutex<HashMap<Incarnation, Peer>>,
+    /// What this node says of itself.
+    report: Mutex<Peer>,
+    /// How the node goes by for people.
+    pub(super) name: String,
+    /// How many shards it has.
+    pub(super) shards: usize,
     /// The canary under way: its number, and when it was sent in milliseconds.
     pub(super) canary: Mutex<(u64, u64)>,
     /// Receipts handed to Redis.
@@ -65,6 +78,19 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A node of the cluster, as it tells of itself once a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// How it goes by.
+    pub name: String,
+    /// Connections that were told `connected` and aren't closing.
+    pub clients: u64,
+    /// Users with at least one of them.
+    pub users: u64,
+    /// Messages that were queued to connections.
+    pub messages_out: u64,
+}
+
 impl Cluster {
     /// An engine whose Redis is away still.
     pub fn new(
@@ -72,6 +98,7 @@ impl Cluster {
         inboxes: Arc<Inboxes>,
         clock: Clock,
         terms: Terms,
+        (name, shards): (&str, usize),
         node: Incarnation,
         seed: u64,
     ) -> Self {
@@ -87,6 +114,14 @@ impl Cluster {
             standing: Mutex::new(Standing::Away("it was not reached yet".to_owned())),
             turns: Mutex::new(Turns::new(terms, node)),
             canary: Mutex::default(),
+            asking: Mutex::default(),
+            peers: Mutex::default(),
+            report: Mutex::new(Peer {
+                name: name.to_owned(),
+                ..Peer::default()
+            }),
+            name: name.to_owned(),
+            shards,
             received: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
         }
@@ -94,6 +129,27 @@ impl Cluster {
 
     pub(super) fn incarnation(&self) -> Incarnation {
         self.node.load(Ordering::Relaxed)
+    }
+
+    /// What is to be said of this node.
+    pub fn report(&self, clients: u64, users: u64, messages_out: u64) {
+        let mut report = lock(&self.report);
+        (report.clients, report.users, report.messages_out) = (clients, users, messages_out);
+    }
+
+    /// What this node says of itself.
+    pub(super) fn own_report(&self) -> Peer {
+        lock(&self.report).clone()
+    }
+
+    /// The nodes that live, this one included.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Peer> {
+        let mut peers = lock(&self.peers).clone();
+        peers.insert(self.incarnation(), self.own_report());
+        let mut nodes: Vec<_> = peers.into_values().collect();
+        nodes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        nodes
     }
 
     /// Goes on under another number.

@@ -1,12 +1,15 @@
 //! What a node says of itself once a second, so that the others know that it lives; and what one of them does for all: it
 //! has the log say which nodes are no more.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use wshub_engine::redis::{Keys, entry, node_name, node_of};
+use wshub_hub::members::Incarnation;
 
+use super::asking;
 use super::cluster::{Cluster, lock};
 use super::session::Broken;
 
@@ -24,17 +27,15 @@ const CANARY_MS: u64 = 3_000;
 /// A node's leases.
 pub(super) struct Leases {
     keys: Keys,
-    name: String,
     /// The node stands in the book of nodes.
     is_registered: bool,
     canaries: u64,
 }
 
 impl Leases {
-    pub(super) fn new(keys: Keys, name: &str) -> Self {
+    pub(super) fn new(keys: Keys) -> Self {
         Self {
             keys,
-            name: name.to_owned(),
             is_registered: false,
             canaries: 0,
         }
@@ -52,14 +53,16 @@ impl Leases {
         commands: &mut MultiplexedConnection,
     ) -> Result<bool, Broken> {
         let node = node_name(cluster.incarnation());
+        let report = cluster.own_report();
+        let report_text = serde_json::to_string(&report).unwrap_or_default();
         let (is_new,): (u64,) = redis::pipe()
             .cmd("HSET")
             .arg(self.keys.nodes())
             .arg(&node)
-            .arg(&self.name)
+            .arg(&report.name)
             .cmd("SET")
             .arg(self.keys.lease(&node))
-            .arg(&self.name)
+            .arg(&report_text)
             .arg("PX")
             .arg(LEASE.as_millis() as u64)
             .ignore()
@@ -91,19 +94,18 @@ impl Leases {
                 if !self.renew(cluster, &mut commands).await? {
                     return Err(Broken("the other nodes took this one for dead".to_owned()));
                 }
-                if self.is_reaper(cluster, &mut commands).await? {
-                    let since = *reaps_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > LEASE {
-                        self.reap(cluster, &mut commands).await?;
-                    }
-                } else {
+                let dead = self.look_around(cluster, &mut commands).await?;
+                if !self.is_reaper(cluster, &mut commands).await? {
                     reaps_since = None;
+                } else if reaps_since.get_or_insert_with(Instant::now).elapsed() > LEASE {
+                    // The script looks at each lease once more.
+                    for node in dead {
+                        tracing::warn!(node = node_name(node), "a node of the cluster is no more");
+                        lock(&cluster.lane).end_node(node);
+                    }
                 }
-                let () = redis::cmd("PUBLISH")
-                    .arg(self.keys.control())
-                    .arg("{}")
-                    .query_async(&mut commands)
-                    .await?;
+                lock(&cluster.lane).say(asking::here());
+                cluster.wake.notify_one();
                 Ok(())
             };
             if let Err(broken) = kept.await {
@@ -169,12 +171,12 @@ impl Leases {
         Ok(is_reaper)
     }
 
-    /// Has the log say which nodes are no more. The script looks at their leases once more.
-    async fn reap(
+    /// Finds out which nodes live, and which are known but don't.
+    async fn look_around(
         &self,
         cluster: &Cluster,
         commands: &mut MultiplexedConnection,
-    ) -> Result<(), Broken> {
+    ) -> Result<Vec<Incarnation>, Broken> {
         let known: Vec<String> = redis::cmd("HKEYS")
             .arg(self.keys.nodes())
             .query_async(commands)
@@ -184,22 +186,21 @@ impl Leases {
         nodes.sort_unstable();
         nodes.dedup();
         let mut asking = redis::cmd("MGET");
+        asking.arg(self.keys.lease(&node_name(cluster.incarnation())));
         for &node in &nodes {
             asking.arg(self.keys.lease(&node_name(node)));
         }
-        if nodes.is_empty() {
-            return Ok(());
-        }
         let leases: Vec<Option<String>> = asking.query_async(commands).await?;
-        let dead = nodes
-            .iter()
-            .zip(leases)
-            .filter(|(_, lease)| lease.is_none());
-        for (&node, _) in dead {
-            tracing::warn!(node = node_name(node), "a node of the cluster is no more");
-            lock(&cluster.lane).end_node(node);
+        let (mut peers, mut dead) = (HashMap::new(), Vec::new());
+        for (node, lease) in nodes.into_iter().zip(leases.into_iter().skip(1)) {
+            match lease {
+                Some(report) => {
+                    _ = peers.insert(node, serde_json::from_str(&report).unwrap_or_default())
+                }
+                None => dead.push(node),
+            }
         }
-        cluster.wake.notify_one();
-        Ok(())
+        *lock(&cluster.peers) = peers;
+        Ok(dead)
     }
 }

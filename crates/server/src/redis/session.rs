@@ -83,11 +83,10 @@ impl Session {
         cluster: Arc<Cluster>,
         source: RedisSource,
         keys: Keys,
-        name: &str,
         sessions: Arc<Mutex<SessionKey>>,
     ) -> Self {
         Self {
-            leases: Leases::new(keys.clone(), name),
+            leases: Leases::new(keys.clone()),
             cluster,
             source,
             keys,

@@ -2,14 +2,14 @@
 --
 -- KEYS: 1 log, 2 meta, 3 this node's lane, 4 the index of queues, 5 this node's members; behind them those of each part.
 -- ARGV: 1 the turn's number, 2 the epoch, 3 places below this are trimmed ("" is none), 4 the time to live of a queue in
--- milliseconds, 5 its messages, 6 its bytes, 7 the channel of what passes by; behind them the parts, each a letter and what
--- belongs to it.
+-- milliseconds, 5 its messages, 6 its bytes; behind them the parts, each a letter, how many keys and arguments it has, and
+-- those.
 --
 -- Answers {word, Redis' time in milliseconds, the log's end, answers of the parts}; the word is "done", "epoch" (with the
 -- log's epoch in place of the answers) or "stale". A turn that was done before answers what it answered then.
 
 local log, meta, lane, index, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local key, arg = 5, 7
+local key, arg = 5, 6
 local function next_key() key = key + 1 return KEYS[key] end
 local function next_arg() arg = arg + 1 return ARGV[arg] end
 
@@ -149,9 +149,10 @@ function part.c()
   return {'new', place()}
 end
 
--- Something that passes by.
+-- Something that passes by: its channel, and what is said.
 function part.e()
-  redis.call('PUBLISH', ARGV[7], next_arg())
+  local channel = next_arg()
+  redis.call('PUBLISH', channel, next_arg())
   return {'passed'}
 end
 
