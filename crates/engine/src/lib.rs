@@ -9,10 +9,20 @@ pub mod redis;
 use wshub_hub::question::Question;
 use wshub_hub::queues::QueueCounts;
 use wshub_hub::resume::Wanted;
-use wshub_hub::{Now, Outcome, Publication, Receipts, Token};
-use wshub_protocol::UserId;
+use wshub_hub::{Now, Outcome, Publication, Receipts, Refused, Token};
+use wshub_protocol::{ErrorCode, UserId};
 
 pub use memory::Memory;
+
+pub(crate) const REUSED: Refused = Refused {
+    code: ErrorCode::IdReused,
+    sentence: "this id was used for another message lately: give each message an id of its own",
+};
+
+pub(crate) const NO_ROOM_FOR_IDS: Refused = Refused {
+    code: ErrorCode::Overloaded,
+    sentence: "as many ids are remembered as may be; it was not published, try again later or without an id",
+};
 
 /// Whoever waits for the outcomes of a batch, in the batch's order.
 pub type Tell = Box<dyn FnOnce(Vec<Outcome>) + Send>;
@@ -72,8 +82,9 @@ pub struct EngineState {
     pub ids: (usize, usize),
     /// Publishes whose id was known: they had no effect.
     pub duplicates: u64,
-    /// Messages that wait in queues, one for each user, and the bytes they take.
-    pub queued: (u64, usize),
+    /// Messages that wait in queues, one for each user, and the bytes they take. Where several nodes share the queues it
+    /// is what this one has put in less what it has taken out, which may be below zero: their sum is what waits.
+    pub queued: (i64, usize),
     /// What became of those that were ever queued.
     pub fates: QueueCounts,
 }

@@ -13,7 +13,7 @@ use wshub_hub::{Now, Outcome, Post, Publication, Receipts, Refused, Tail, Token}
 use wshub_protocol::client_message::Target;
 use wshub_protocol::{ErrorCode, UserId};
 
-use crate::{Engine, EngineState, Tell};
+use crate::{Engine, EngineState, NO_ROOM_FOR_IDS, REUSED, Tell};
 
 /// How many messages are appended before others may have the log: some 20 µs.
 const APPENDED_AT_ONCE: usize = 64;
@@ -21,16 +21,6 @@ const APPENDED_AT_ONCE: usize = 64;
 const BYTES_AT_ONCE: usize = 64 * 1024;
 /// How many queues of each sort are looked through in one sweep: some milliseconds.
 const SWEPT_AT_ONCE: usize = 10_000;
-
-const REUSED: Refused = Refused {
-    code: ErrorCode::IdReused,
-    sentence: "this id was used for another message lately: give each message an id of its own",
-};
-
-const NO_ROOM_FOR_IDS: Refused = Refused {
-    code: ErrorCode::Overloaded,
-    sentence: "as many ids are remembered as may be; it was not published, try again later or without an id",
-};
 
 const FULL: Refused = Refused {
     code: ErrorCode::Overloaded,
@@ -201,7 +191,7 @@ impl<S, P: Post<S> + Send + Sync> Engine for Memory<S, P> {
         EngineState {
             ids: store.dedupe.depth(),
             duplicates: store.duplicates,
-            queued: store.queues.depth(),
+            queued: (store.queues.depth().0 as i64, store.queues.depth().1),
             fates: store.queues.fates(),
         }
     }

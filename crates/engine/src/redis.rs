@@ -23,6 +23,8 @@ use wshub_hub::members::Incarnation;
 
 /// The script of a turn.
 pub const TURN: &str = include_str!("redis/scripts/turn.lua");
+/// The script that sweeps the queues.
+pub const SWEEP: &str = include_str!("redis/scripts/sweep.lua");
 /// The script that begins a life of the log.
 pub const BEGIN: &str = include_str!("redis/scripts/begin.lua");
 

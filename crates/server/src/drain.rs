@@ -74,6 +74,13 @@ pub fn farewell(node: &Node, before: &Ledger) -> Farewell {
     Farewell {
         moved: node.sum(|shard| shard.moved.get()),
         // The memory engine's log and queues end with the process.
-        lost: after.queued + lost_with_connections(&after) - lost_with_connections(before),
+        // In a cluster log and queues outlive the node.
+        lost: match node.cluster {
+            Some(_) => 0,
+            None => {
+                let queued = u64::try_from(after.queued).unwrap_or(0);
+                queued + lost_with_connections(&after) - lost_with_connections(before)
+            }
+        },
     }
 }

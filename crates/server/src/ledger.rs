@@ -14,8 +14,8 @@ pub struct Ledger {
     pub accepted: u64,
     /// Received by a user, or taken by a connection's socket.
     pub delivered: u64,
-    /// Wait in their user's queue.
-    pub queued: u64,
+    /// Wait in their user's queue. In a cluster it is what this node has put into the queues less what it has taken out.
+    pub queued: i64,
     /// Waited there for too long.
     pub expired: u64,
     /// Lost for another reason, by the reason's name.

@@ -61,6 +61,7 @@ fn in_redis(
         keys: keys.clone(),
         queues: queue_limits(config),
         id_ms: config.dedupe.window.as_millis() as u64,
+        id_bytes: config.dedupe.bytes,
     };
     let cluster = Arc::new(Cluster::new(
         Arc::clone(&tail),

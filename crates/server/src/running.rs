@@ -6,6 +6,7 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mio::Poll;
 use wshub_hub::limits::ABSENT_MEMBERSHIPS;
@@ -28,6 +29,9 @@ use crate::watch as watching;
 /// A connection that was given no cursor for this long is told where the log is, in milliseconds, or after a quarter of
 /// the retention where that is less: so the place it knows doesn't age out of the log.
 const POSITION_MS: u64 = 30_000;
+
+/// How long the end of a node waits for Redis to take the last receipts.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// A node that was started.
 pub struct Running {
@@ -154,6 +158,9 @@ impl Running {
         shards.join().await?;
         watch.abort();
         if let Some(dealings) = dealings {
+            if let Some(cluster) = &node.cluster {
+                cluster.settle(SETTLE).await;
+            }
             dealings.abort();
         }
         watching::say(&node, &mut Default::default());

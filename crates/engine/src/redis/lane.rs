@@ -287,6 +287,12 @@ impl Lane {
         taken
     }
 
+    /// Whether nothing waits to be said that is more than a question.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.publishes.is_empty() && self.receipts.is_empty() && self.changes.is_empty()
+    }
+
     /// Takes out what is said in the next turn.
     pub fn take(&mut self) -> Wishes {
         let mut wishes = Wishes::default();

@@ -21,6 +21,8 @@ pub struct Terms {
     pub queues: QueueLimits,
     /// How long a publisher's id is remembered, in milliseconds.
     pub id_ms: u64,
+    /// What all ids may take in Redis, in bytes.
+    pub id_bytes: usize,
 }
 
 /// One call of the script.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use wshub_hub::members::Incarnation;
 use wshub_hub::message::Published;
+use wshub_hub::queues::QueueCounts;
 use wshub_hub::{Now, Outcome, Refused};
 use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset};
 
@@ -12,11 +13,7 @@ use super::lane::{AWAY, Lane, Look, Publish, Wishes, nobody_knows};
 use super::looking::Looked;
 use super::reply::Reply;
 use super::turn::{Call, Opening, Terms};
-
-const REUSED: Refused = Refused {
-    code: ErrorCode::IdReused,
-    sentence: "this id was used for another message lately: give each message an id of its own",
-};
+use crate::{NO_ROOM_FOR_IDS, REUSED};
 
 const LATE: Refused = Refused {
     code: ErrorCode::Unavailable,
@@ -58,8 +55,8 @@ struct UnderWay {
 pub struct TurnCounts {
     /// Publishes whose id was known.
     pub duplicates: u64,
-    /// Messages put into queues, one for each user.
-    pub queued: u64,
+    /// What this node has put into queues and taken out of them.
+    pub fates: QueueCounts,
 }
 
 /// The turns of one incarnation of a node.
@@ -91,10 +88,16 @@ impl Turns {
         }
     }
 
-    /// The names in Redis.
+    /// What is the same in all turns.
     #[must_use]
-    pub fn keys(&self) -> &super::Keys {
-        &self.terms.keys
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// What Redis' clock shows, in milliseconds since 1970.
+    #[must_use]
+    pub fn redis_ms(&self, now: Now) -> u64 {
+        (now.elapsed_ms as i64 + self.ahead_ms).max(0) as u64
     }
 
     /// What was done so far.
@@ -201,14 +204,19 @@ impl Turns {
         let Some(under_way) = self.under_way.take() else {
             return Vec::new();
         };
-        let [word, redis_ms, end, answers] = reply.list() else {
+        let [word, redis_ms, end, answers, counts @ ..] = reply.list() else {
             self.under_way = Some(under_way);
             return Vec::new();
         };
         self.set_clock(now, redis_ms.number());
         let wishes = under_way.wishes;
         match word.text() {
-            "done" => self.done(wishes, end.number(), answers.list(), &under_way.call, lane),
+            "done" => {
+                if let Some(counts) = counts.first() {
+                    self.count(counts.list());
+                }
+                self.done(wishes, end.number(), answers.list(), &under_way.call, lane)
+            }
             word => {
                 let first = under_way.sent == 1;
                 undone(wishes, first, lane);
@@ -273,6 +281,22 @@ impl Turns {
         heard
     }
 
+    fn count(&mut self, counts: &[Reply]) {
+        if let [pushed, received, expired, pushed_out] = counts {
+            let fates = &mut self.counts.fates;
+            fates.pushed += pushed.number();
+            fates.received += received.number();
+            fates.expired += expired.number();
+            fates.pushed_out += pushed_out.number();
+        }
+    }
+
+    /// Takes in what a sweep of the queues has found.
+    pub fn swept(&mut self, expired: u64, emptied: u64) {
+        self.counts.fates.expired += expired;
+        self.counts.fates.total_full += emptied;
+    }
+
     fn outcome(&mut self, publish: &Publish, answer: &[Reply], epoch: Epoch) -> Outcome {
         let published = |cursor, duplicate| {
             Ok(Published {
@@ -288,10 +312,6 @@ impl Turns {
         };
         match word {
             "new" => {
-                use wshub_protocol::client_message::Target;
-                if let Target::Users(users) = &publish.publication.publish.target {
-                    self.counts.queued += users.len() as u64;
-                }
                 let offset = Offset {
                     major: epoch.ordinal.into(),
                     minor: with.map_or(0, Reply::number),
@@ -310,6 +330,7 @@ impl Turns {
             "passed" => published(None, false),
             "late" => Err(LATE),
             "reused" => Err(REUSED),
+            "no_room" => Err(NO_ROOM_FOR_IDS),
             "refused" => Err(NO_MEMORY),
             _ => Err(IN_THE_WAY),
         }

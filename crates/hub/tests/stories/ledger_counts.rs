@@ -243,7 +243,7 @@ impl Life {
         self.world.at_once(|| {});
         let state = self.world.engine();
         let waiting: u64 = last.iter().map(|client| client.found().1).sum();
-        assert_eq!(state.queued.0, waiting);
+        assert_eq!(state.queued.0, waiting as i64);
         let told = self.clients.iter().chain(&last);
         let told = told.flat_map(|client| client.each("connected", |said| said.missed));
         let told: u64 = told.flatten().sum();

@@ -90,7 +90,10 @@ fn a_message_to_a_user_that_is_refused_is_in_no_queue() {
     let taken = outcomes.iter().flatten().count() as u64;
     assert!((1..50).contains(&taken), "{taken}");
     assert_eq!(state.fates.pushed, 2 * taken);
-    assert_eq!((state.queued.0, bob.heard().len() as u64), (taken, taken));
+    assert_eq!(
+        (state.queued.0, bob.heard().len() as u64),
+        (taken as i64, taken)
+    );
     assert_eq!(world.connect("absent").found(), (false, taken, 0));
 }
 

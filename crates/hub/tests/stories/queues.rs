@@ -253,7 +253,7 @@ fn queues_of_crowds_who_never_come_stay_bounded_and_every_loss_is_counted() {
     );
     let fates = state.fates;
     assert_eq!(fates.pushed, 10_000);
-    assert_eq!(fates.total_full + state.queued.0, 10_000);
+    assert_eq!(fates.total_full as i64 + state.queued.0, 10_000);
     assert!(fates.total_full > 5000, "{fates:?}");
     assert_eq!(look(&world, "absent 9999").found(), (false, 1, 0));
     world.advance(secs(30 * 60 + 2));

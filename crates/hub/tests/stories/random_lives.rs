@@ -343,14 +343,14 @@ impl Life {
         let EngineState { fates, queued, .. } = self.world.engine();
         let to_nobody = fates.pushed - sent;
         let gone = fates.received + fates.expired + fates.pushed_out + fates.total_full;
-        assert_eq!(fates.pushed, gone + queued.0, "{fates:?}");
+        assert_eq!(fates.pushed, gone + queued.0 as u64, "{fates:?}");
         let lost = fates.pushed_out + fates.expired;
         assert!(
             unheard <= lost,
             "{unheard} were never heard, {lost} are counted"
         );
         assert!(
-            queued.0 <= to_nobody,
+            queued.0 <= to_nobody as i64,
             "{} wait for somebody who is there",
             queued.0
         );

@@ -7,7 +7,7 @@ use crate::world::{Client, World, numbers, secs};
 
 /// How many messages wait in the queues.
 fn waiting(world: &World) -> u64 {
-    world.engine().queued.0
+    world.engine().queued.0 as u64
 }
 
 fn tell(world: &World, all: impl Iterator<Item = u64>) {

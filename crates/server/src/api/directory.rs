@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
+use wshub_engine::Standing;
 use wshub_hub::message::Describe;
 use wshub_hub::{Item, Post, shard_of};
 use wshub_protocol::percent::form_decoded;
@@ -36,6 +37,10 @@ pub(super) fn disconnect(node: &Node, request: &Request, id: Vec<u8>) -> Answer 
         Ok(user) => user,
         Err(refused) => return refused,
     };
+    if let Standing::Away(reason) = node.engine.standing() {
+        let sentence = format!("the other nodes can't be told, the log is away: {reason}");
+        return Answer::error(ErrorCode::Unavailable, &sentence);
+    }
     let body = json!({ "user_id": user.as_str() });
     node.engine.disconnect(node.clock.now(), user);
     Answer::json(202, body.to_string().into_bytes())

@@ -32,7 +32,7 @@ pub(super) async fn listen(source: &RedisSource, keys: &Keys) -> Result<PubSub, 
 
 /// Hears what is said until the connection breaks.
 pub(super) async fn hear(channels: PubSub, cluster: &Arc<Cluster>) -> Broken {
-    let keys = lock(&cluster.turns).keys().clone();
+    let keys = lock(&cluster.turns).terms().keys.clone();
     let (broadcast, ephemeral) = (keys.broadcast(), keys.ephemeral());
     let mut messages = channels.into_on_message();
     loop {

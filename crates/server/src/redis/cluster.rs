@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use wshub_engine::redis::lane::Look;
@@ -15,7 +17,6 @@ use wshub_engine::redis::{Lane, Mine, Turns, entry};
 use wshub_engine::{Engine, EngineState, Standing, Tell};
 use wshub_hub::members::Incarnation;
 use wshub_hub::question::Question;
-use wshub_hub::queues::QueueCounts;
 use wshub_hub::resume::Wanted;
 use wshub_hub::{Item, Now, Post, Publication, Receipts, Tail, Token};
 use wshub_protocol::UserId;
@@ -26,6 +27,9 @@ use crate::inbox::Inboxes;
 
 /// How long a connection waits to be let in, in milliseconds; then it is told to come back later.
 const ENTER_MS: u64 = 2_000;
+
+/// How often it is looked whether all is said.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// A queue was looked into, and its connection waits until the node has read as much of the log as there was then.
 struct Entering {
@@ -68,8 +72,8 @@ pub struct Cluster {
     pub(super) shards: usize,
     /// The canary under way: its number, and when it was sent in milliseconds.
     pub(super) canary: Mutex<(u64, u64)>,
-    /// Receipts handed to Redis.
-    received: AtomicU64,
+    /// What Redis holds for the whole cluster: ids with their bytes, and the bytes of the queues.
+    pub(super) held: Mutex<((usize, usize), usize)>,
     /// What nobody could read: entries, queues' entries, messages on channels.
     pub(super) unreadable: AtomicU64,
 }
@@ -122,7 +126,7 @@ impl Cluster {
             }),
             name: name.to_owned(),
             shards,
-            received: AtomicU64::new(0),
+            held: Mutex::default(),
             unreadable: AtomicU64::new(0),
         }
     }
@@ -274,6 +278,22 @@ impl Cluster {
         }
     }
 
+    /// Waits until all that this node had to say is said, for at most so long.
+    pub async fn settle(&self, most: Duration) {
+        let settling = async {
+            loop {
+                let is_settled = !lock(&self.turns).is_under_way() && lock(&self.lane).is_settled();
+                if is_settled {
+                    return;
+                }
+                tokio::time::sleep(SETTLING).await;
+            }
+        };
+        if tokio::time::timeout(most, settling).await.is_err() {
+            tracing::warn!("not all receipts could be given to Redis: those messages come again");
+        }
+    }
+
     /// All who are in rooms of this node are to be said anew.
     pub(super) fn say_members_anew(&self) {
         let changes = lock(&self.mine).say_anew();
@@ -376,8 +396,6 @@ impl Engine for Cluster {
     }
 
     fn receive(&self, receipts: &Receipts) {
-        let count: usize = receipts.iter().map(|(_, places)| places.len()).sum();
-        self.received.fetch_add(count as u64, Ordering::Relaxed);
         lock(&self.lane).receive(receipts);
         self.wake.notify_one();
     }
@@ -388,16 +406,14 @@ impl Engine for Cluster {
 
     fn state(&self) -> EngineState {
         let done = lock(&self.turns).counts();
-        let received = self.received.load(Ordering::Relaxed);
+        let fates = done.fates;
+        let taken = fates.received + fates.expired + fates.pushed_out + fates.total_full;
+        let (ids, queued_bytes) = *lock(&self.held);
         EngineState {
-            ids: (0, 0),
+            ids,
             duplicates: done.duplicates,
-            queued: (done.queued.saturating_sub(received), 0),
-            fates: QueueCounts {
-                pushed: done.queued,
-                received: received.min(done.queued),
-                ..QueueCounts::default()
-            },
+            queued: (fates.pushed as i64 - taken as i64, queued_bytes),
+            fates,
         }
     }
 

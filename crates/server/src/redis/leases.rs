@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use wshub_engine::redis::{Keys, entry, node_name, node_of};
+use wshub_engine::redis::{Keys, SWEEP, entry, node_name, node_of};
 use wshub_hub::members::Incarnation;
 
 use super::asking;
@@ -21,6 +21,11 @@ const RENEW: Duration = Duration::from_secs(1);
 const FACTS: Duration = Duration::from_secs(600);
 /// A canary is sent each so many renewals.
 const CANARY: u32 = 2;
+/// Queues swept at once.
+const SWEPT: usize = 200;
+/// What an id takes in Redis, in bytes: its key, a small Hash, and what expires it.
+const ID_BYTES: usize = 256;
+const MINUTE_MS: u64 = 60_000;
 /// A canary that takes longer than this will not come back.
 const CANARY_MS: u64 = 3_000;
 
@@ -95,7 +100,9 @@ impl Leases {
                     return Err(Broken("the other nodes took this one for dead".to_owned()));
                 }
                 let dead = self.look_around(cluster, &mut commands).await?;
-                if !self.is_reaper(cluster, &mut commands).await? {
+                let reaps = self.is_reaper(cluster, &mut commands).await?;
+                self.look_into_book(cluster, &mut commands, reaps).await?;
+                if !reaps {
                     reaps_since = None;
                 } else if reaps_since.get_or_insert_with(Instant::now).elapsed() > LEASE {
                     // The script looks at each lease once more.
@@ -103,6 +110,7 @@ impl Leases {
                         tracing::warn!(node = node_name(node), "a node of the cluster is no more");
                         lock(&cluster.lane).end_node(node);
                     }
+                    self.sweep(cluster, &mut commands).await?;
                 }
                 lock(&cluster.lane).say(asking::here());
                 cluster.wake.notify_one();
@@ -116,6 +124,99 @@ impl Leases {
             }
             tick += 1;
         }
+    }
+
+    /// Counts what has expired in queues, and empties some if all together are too large.
+    async fn sweep(
+        &self,
+        cluster: &Cluster,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<(), Broken> {
+        let (terms, now_ms) = {
+            let turns = lock(&cluster.turns);
+            (turns.terms().clone(), turns.redis_ms(cluster.clock.now()))
+        };
+        let index = self.keys.queues();
+        let is_full = lock(&cluster.held).1 > terms.queues.total_bytes;
+        let users: Vec<String> = if is_full {
+            let mut oldest = redis::cmd("ZRANGE");
+            oldest.arg(&index).arg(0).arg(SWEPT - 1);
+            oldest.query_async(commands).await?
+        } else {
+            let until = now_ms.saturating_sub(terms.queues.ttl_ms);
+            let mut old = redis::cmd("ZRANGEBYSCORE");
+            old.arg(&index)
+                .arg("-inf")
+                .arg(until)
+                .arg("LIMIT")
+                .arg(0)
+                .arg(SWEPT);
+            old.query_async(commands).await?
+        };
+        if users.is_empty() {
+            return Ok(());
+        }
+        let mut sweep = redis::cmd("EVAL");
+        sweep
+            .arg(SWEEP)
+            .arg(2 + 2 * users.len())
+            .arg(&index)
+            .arg(self.keys.meta());
+        for user in &users {
+            sweep
+                .arg(self.keys.queue(user))
+                .arg(self.keys.account(user));
+        }
+        sweep
+            .arg(terms.queues.ttl_ms)
+            .arg(if is_full { "full" } else { "expired" });
+        sweep.arg(&users);
+        let (expired, emptied) = sweep.query_async(commands).await?;
+        lock(&cluster.turns).swept(expired, emptied);
+        Ok(())
+    }
+
+    /// Finds out what Redis holds for all; whoever reaps says whether further ids have room.
+    async fn look_into_book(
+        &self,
+        cluster: &Cluster,
+        commands: &mut MultiplexedConnection,
+        reaps: bool,
+    ) -> Result<(), Broken> {
+        let book: HashMap<String, String> = redis::cmd("HGETALL")
+            .arg(self.keys.meta())
+            .query_async(commands)
+            .await?;
+        let number = |name: &str| book.get(name).and_then(|text| text.parse::<i64>().ok());
+        let (terms, now_ms) = {
+            let turns = lock(&cluster.turns);
+            (turns.terms().clone(), turns.redis_ms(cluster.clock.now()))
+        };
+        let first = now_ms.saturating_sub(terms.id_ms) / MINUTE_MS;
+        let minutes = book.keys().filter_map(|name| {
+            let minute = name.strip_prefix("ids:")?.parse::<u64>().ok()?;
+            Some((name, minute))
+        });
+        let (known, past): (Vec<_>, Vec<_>) = minutes.partition(|(_, minute)| *minute >= first);
+        let ids: i64 = known.iter().filter_map(|(name, _)| number(name)).sum();
+        let ids = usize::try_from(ids).unwrap_or(0);
+        let queued_bytes = usize::try_from(number("queued").unwrap_or(0)).unwrap_or(0);
+        *lock(&cluster.held) = ((ids, ids * ID_BYTES), queued_bytes);
+        if reaps {
+            let is_full = ids * ID_BYTES >= terms.id_bytes;
+            let mut telling = redis::pipe();
+            telling
+                .cmd("HSET")
+                .arg(self.keys.meta())
+                .arg("ids_full")
+                .arg(u8::from(is_full))
+                .ignore();
+            for (name, _) in past {
+                telling.cmd("HDEL").arg(self.keys.meta()).arg(name).ignore();
+            }
+            let () = telling.query_async(commands).await?;
+        }
+        Ok(())
     }
 
     /// Has the log take something that is to come back.

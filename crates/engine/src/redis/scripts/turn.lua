@@ -5,8 +5,8 @@
 -- milliseconds, 5 its messages, 6 its bytes; behind them the parts, each a letter, how many keys and arguments it has, and
 -- those.
 --
--- Answers {word, Redis' time in milliseconds, the log's end, answers of the parts}; the word is "done", "epoch" (with the
--- log's epoch in place of the answers) or "stale". A turn that was done before answers what it answered then.
+-- Answers {word, Redis' time in milliseconds, the log's end, answers of the parts, what was pushed, received, expired and
+-- pushed out}; the word is "done", "epoch" (with the log's epoch in place of the answers) or "stale". A turn that was done before answers what it answered then.
 
 local log, meta, lane, index, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local key, arg = 5, 6
@@ -18,7 +18,7 @@ local seconds, now = time[1], tonumber(time[1]) * 1000 + math.floor(tonumber(tim
 local ttl, most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local DAY = 86400000
 
-local state = redis.call('HMGET', meta, 'epoch', 'end')
+local state = redis.call('HMGET', meta, 'epoch', 'end', 'ids_full')
 local epoch, last = state[1], tonumber(state[2] or '0')
 if epoch ~= ARGV[2] then
   return {'epoch', now, last, epoch or ''}
@@ -26,7 +26,7 @@ end
 local ordinal = string.match(epoch, '^%d+')
 
 local number, before = tonumber(ARGV[1]), nil
-local done = redis.call('HMGET', lane, 'turn', 'answers')
+local done = redis.call('HMGET', lane, 'turn', 'answers', 'counts')
 if done[1] then
   if tonumber(done[1]) > number then return {'stale', now, last, ''} end
   if tonumber(done[1]) == number then before = cjson.decode(done[2]) end
@@ -37,7 +37,7 @@ for name, kind in pairs({[index] = 'zset', [members] = 'set'}) do
   if is ~= kind and is ~= 'none' then return redis.error_reply('WRONGTYPE ' .. name .. ' is a ' .. is) end
 end
 
-local queued_bytes, counts = 0, {pushed = 0, received = 0, expired = 0, pushed_out = 0}
+local queued_bytes, ids, counts = 0, 0, {pushed = 0, received = 0, expired = 0, pushed_out = 0}
 local first = last
 
 -- Appends an entry; the error of a Redis that takes none.
@@ -114,6 +114,7 @@ function part.p()
     if seen.err then return {'wrong', id} end
     if seen[1] and seen[1] ~= print then return {'reused'} end
     if seen[1] then return {'known', seen[2]} end
+    if state[3] == '1' then return {'no_room'} end
   end
   local refused = append(head, data)
   if refused then return {'refused', refused} end
@@ -121,6 +122,7 @@ function part.p()
   if id then
     redis.call('HSET', id, 'print', print, 'cursor', cursor)
     redis.call('PEXPIRE', id, known_for)
+    ids = ids + 1
   end
   if users > 0 then
     local entry = '{"cursor":"' .. cursor .. '","timestamp":' .. seconds .. ',"message":' .. letter .. data .. '}}'
@@ -256,12 +258,14 @@ end
 if not before and #answers > 0 then
   if last > first then redis.call('HSET', meta, 'end', place()) end
   -- Where nothing was written before it, a Redis without memory refuses even this; then nothing was done, either.
-  redis.pcall('HSET', lane, 'turn', ARGV[1], 'answers', cjson.encode(kept))
+  redis.pcall('HSET', lane, 'turn', ARGV[1], 'answers', cjson.encode(kept), 'counts', cjson.encode(counts))
   redis.pcall('PEXPIRE', lane, 600000)
 end
-for name, count in pairs(counts) do
-  if count > 0 then redis.pcall('HINCRBY', meta, name, string.format('%.0f', count)) end
+if before then
+  for name, count in pairs(cjson.decode(done[3])) do counts[name] = counts[name] + count end
 end
+-- How many ids are known is added up by the minute.
+if ids > 0 then redis.pcall('HINCRBY', meta, 'ids:' .. math.floor(now / 60000), ids) end
 if queued_bytes ~= 0 then redis.pcall('HINCRBY', meta, 'queued', string.format('%.0f', queued_bytes)) end
 if ARGV[3] ~= '' then redis.call('XTRIM', log, 'MINID', ordinal .. '-' .. ARGV[3]) end
-return {'done', now, last, answers}
+return {'done', now, last, answers, {counts.pushed, counts.received, counts.expired, counts.pushed_out}}
