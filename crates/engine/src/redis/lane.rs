@@ -55,7 +55,7 @@ impl Ticket {
     /// Tells the outcome; the first one counts.
     pub(crate) fn tell(&self, outcome: Outcome) {
         let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        if batch.outcomes[self.at].is_some() {
+        if batch.tell.is_none() || batch.outcomes[self.at].is_some() {
             return;
         }
         batch.outcomes[self.at] = Some(outcome);

@@ -195,7 +195,10 @@ end
 -- A look into a user's queue: whether the user is told what was missed, and who goes on from behind it ("" is nobody).
 function part.q()
   local queue, account, tells, session = next_key(), next_key(), next_arg(), next_arg()
-  if redis.call('TYPE', queue).ok == 'none' and redis.call('EXISTS', account) == 0 then return {'queue', {}, 0, ''} end
+  local is, knows = redis.call('TYPE', queue).ok, redis.call('TYPE', account).ok
+  if is == 'none' and knows == 'none' then return {'queue', {}, 0, ''} end
+  -- What is in the way of a queue holds up nobody.
+  if (is ~= 'list' and is ~= 'none') or (knows ~= 'hash' and knows ~= 'none') then return {'queue', {}, 0, ''} end
   local waits = redis.call('LLEN', queue)
   local bytes, old = settle(account, waits), 0
   while waits > 0 do
