@@ -71,6 +71,8 @@ pub enum Standing {
         /// How long the last entry that was sent to find out took into the log and back, in milliseconds.
         round_trip_ms: Option<u64>,
     },
+    /// It is there and takes nothing, for this reason.
+    Full(String),
     /// It is away, for this reason.
     Away(String),
 }

@@ -13,7 +13,7 @@ use wshub_protocol::server_message::ResetReason;
 use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, UserId};
 
 use crate::question::Admission;
-use crate::resume::{Entrance, Piece};
+use crate::resume::{Entrance, Piece, Wanted};
 use crate::shard::Token;
 
 /// A message on its way into the log.
@@ -318,7 +318,7 @@ pub enum Item<S> {
     /// still holds. Where there is no reason, those do that came while the log was away. The log ends here now.
     Anew(Option<ResetReason>, Cursor),
     /// A connection that asked to enter can't be served in time.
-    NotInTime(Token),
+    NotInTime(Token, Box<Wanted>),
     /// The next part of what a connection catches up with.
     CaughtUp(Token, Box<Piece>),
     /// A message for connections of this shard.

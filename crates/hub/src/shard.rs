@@ -176,7 +176,7 @@ impl<S> Shard<S> {
             Item::Connect(arrival) => return Some(self.connect(now, *arrival)),
             Item::Enter(token, entrance) => self.entered(now, token, *entrance),
             Item::Anew(reason, end) => self.all_enter_anew(reason, end),
-            Item::NotInTime(token) => self.not_in_time(now, token),
+            Item::NotInTime(token, wanted) => self.not_in_time(now, token, &wanted),
             Item::CaughtUp(token, piece) => self.caught_up(now, token, *piece),
             Item::Message(message) => self.deliver(now, message),
             Item::Join(token, admission) => self.joined(now, token, *admission),

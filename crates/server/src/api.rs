@@ -83,6 +83,7 @@ fn health(node: &Node) -> Answer {
             let reason = "the node is on its way to its end".to_owned();
             ("draining", Some(reason), None)
         }
+        Standing::Full(reason) => ("degraded", Some(reason), None),
         Standing::Away(reason) => ("degraded", Some(format!("the log is away: {reason}")), None),
         Standing::There { round_trip_ms } => ("healthy", None, round_trip_ms),
     };

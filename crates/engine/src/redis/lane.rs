@@ -119,7 +119,8 @@ pub struct Wishes {
     pub(crate) said: Vec<Vec<u8>>,
     pub(crate) publishes: Vec<Publish>,
     pub(crate) receipts: Vec<(Box<str>, Vec<u64>)>,
-    pub(crate) looks: Vec<Look>,
+    /// None in place of one that nobody waits for any more.
+    pub(crate) looks: Vec<Option<Look>>,
 }
 
 impl Wishes {
@@ -328,7 +329,7 @@ impl Lane {
         // A look must see all receipts of its user that came before it, so it waits until they are said.
         if self.receipts.is_empty() {
             let looks = self.looks.len().min(TURN_WEIGHT / 2);
-            wishes.looks.extend(self.looks.drain(..looks));
+            wishes.looks.extend(self.looks.drain(..looks).map(Some));
         }
         wishes
     }
@@ -355,7 +356,7 @@ impl Lane {
         for (user, places) in receipts {
             self.received_by(&user, &places);
         }
-        for look in looks.into_iter().rev() {
+        for look in looks.into_iter().flatten().rev() {
             self.looks.push_front(look);
         }
     }

@@ -38,6 +38,8 @@ const MOST_PLAIN: usize = 10_000;
 pub enum Heard {
     /// A queue was looked into when the log ended at this place.
     Looked(Look, Box<Looked>, u64),
+    /// Redis took something not, in these words: it is full, or it takes nothing at all.
+    Refused(String),
     /// The log lives another life than this node thought, or none.
     OtherLife(Option<Epoch>),
     /// Another connection of this node has said something later: its numbers are of no use any more.
@@ -187,7 +189,7 @@ impl Turns {
             let plain = self.plain.remove(user).unwrap_or_default();
             call.receipt(terms, user, &plain, places);
         }
-        for look in &wishes.looks {
+        for look in wishes.looks.iter().flatten() {
             let goes_on = (!look.resumes).then_some(look.wanted.session);
             call.look(terms, &look.wanted, goes_on);
         }
@@ -244,18 +246,23 @@ impl Turns {
         };
         let mut answers = answers.iter().map(Reply::list);
         let mut back = Wishes::default();
-        if !wishes.changes.is_empty() && is_refused(answers.next()) {
+        let mut refused = None;
+        if !wishes.changes.is_empty() && is_refused(answers.next(), &mut refused) {
             back.changes = wishes.changes;
         }
         for node in wishes.ends {
-            if is_refused(answers.next()) {
+            if is_refused(answers.next(), &mut refused) {
                 back.ends.push(node);
             }
         }
-        let unanswered = wishes.controls.len() + wishes.said.len();
-        (0..unanswered).for_each(|_| _ = answers.next());
+        for _ in &wishes.controls {
+            is_refused(answers.next(), &mut refused);
+        }
+        wishes.said.iter().for_each(|_| _ = answers.next());
         for publish in &wishes.publishes {
-            let outcome = self.outcome(publish, answers.next().unwrap_or_default(), epoch);
+            let answer = answers.next().unwrap_or_default();
+            is_refused(Some(answer), &mut refused);
+            let outcome = self.outcome(publish, answer, epoch);
             publish.ticket.tell(outcome);
         }
         wishes.receipts.iter().for_each(|_| _ = answers.next());
@@ -265,7 +272,12 @@ impl Turns {
         }
         .place();
         let mut heard = Vec::with_capacity(wishes.looks.len());
+        heard.extend(refused.map(Heard::Refused));
         for look in wishes.looks {
+            let Some(look) = look else {
+                answers.next();
+                continue;
+            };
             let looked = Looked::read(&look.wanted.user, answers.next().unwrap_or_default());
             if !looked.plain.is_empty() && self.plain.len() < MOST_PLAIN {
                 let user = look.wanted.user.as_str().into();
@@ -336,12 +348,23 @@ impl Turns {
         }
     }
 
-    /// Redis answered the turn with an error, which it does before it does anything: nothing of it is done, unless it
-    /// was sent before.
-    pub fn refused(&mut self, lane: &std::sync::Mutex<Lane>) {
+    /// Redis answered the turn with an error. `surely` says that it is one that comes before anything is done; whether
+    /// the turn was done when it was sent before nobody knows even then.
+    pub fn refused(&mut self, surely: bool, lane: &std::sync::Mutex<Lane>) {
         if let Some(under_way) = self.under_way.take() {
-            undone(under_way.wishes, under_way.sent == 1, lane);
+            undone(under_way.wishes, surely && under_way.sent == 1, lane);
         }
+    }
+
+    /// The connections that wait in the turn under way and are to wait no longer, by what `asked` says.
+    pub fn take_looks(&mut self, asked: impl Fn(&Look) -> bool) -> Vec<Look> {
+        let Some(under_way) = &mut self.under_way else {
+            return Vec::new();
+        };
+        let looks = under_way.wishes.looks.iter_mut();
+        looks
+            .filter_map(|look| look.take_if(|look| asked(look)))
+            .collect()
     }
 
     /// Redis didn't know the script, so it is as if the call had not been sent.
@@ -371,10 +394,16 @@ impl Turns {
     }
 }
 
-fn is_refused(answer: Option<&[Reply]>) -> bool {
-    answer
+/// Whether Redis refused a part, and in which words.
+fn is_refused(answer: Option<&[Reply]>, words: &mut Option<String>) -> bool {
+    let is_refused = answer
         .and_then(<[Reply]>::first)
-        .is_none_or(|word| word.text() == "refused")
+        .is_none_or(|word| word.text() == "refused");
+    if is_refused {
+        let said = answer.and_then(|answer| answer.get(1));
+        *words = Some(said.map_or("", Reply::text).to_owned());
+    }
+    is_refused
 }
 
 /// A turn wasn't done, or nobody knows whether it was: its messages are told so, the rest is harmless to say again.

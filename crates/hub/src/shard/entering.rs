@@ -329,9 +329,13 @@ impl<S> Shard<S> {
     }
 
     /// What a connection asked for as it came can't be found out in time.
-    pub(super) fn not_in_time(&mut self, now: Now, token: Token) {
+    pub(super) fn not_in_time(&mut self, now: Now, token: Token, wanted: &Wanted) {
         if self.is_open(token) {
             self.close(now, token.index(), CloseCode::TryAgainLater);
+        }
+        for room in wanted.rooms.iter().flatten() {
+            self.joins.came_back(room, &wanted.user);
+            self.was_not_let_in(room, &wanted.user);
         }
     }
 

@@ -166,8 +166,11 @@ impl Cluster {
     pub(super) fn canary_is_back(&self, number: u64) {
         let (last, sent_ms) = *lock(&self.canary);
         let standing = &mut *lock(&self.standing);
-        if let (Standing::There { round_trip_ms }, true) = (standing, last == number) {
-            *round_trip_ms = Some(self.clock.now().elapsed_ms.saturating_sub(sent_ms));
+        if last == number && !matches!(standing, Standing::Away(_)) {
+            let round_trip_ms = self.clock.now().elapsed_ms.saturating_sub(sent_ms);
+            *standing = Standing::There {
+                round_trip_ms: Some(round_trip_ms),
+            };
             *lock(&self.canary) = (0, 0);
         }
     }
@@ -182,14 +185,25 @@ impl Cluster {
         self.wake.notify_one();
     }
 
+    /// Redis has no memory left: nothing new is taken, everything else works.
+    pub(super) fn is_full(&self) {
+        let reason = "Redis has reached its maxmemory: nothing is published until it has room";
+        *lock(&self.standing) = Standing::Full(reason.to_owned());
+        // What was refused will not come back.
+        *lock(&self.canary) = (0, 0);
+    }
+
     /// Redis is away, for this reason: who waits for it needn't any longer.
     pub(super) fn is_away(&self, reason: String) {
         *lock(&self.standing) = Standing::Away(reason);
-        let looks = {
+        let mut looks = lock(&self.turns).take_looks(|_| true);
+        {
             let mut lane = lock(&self.lane);
             lane.set_there(false);
-            lane.take_looks(|_| true)
-        };
+            looks.extend(lane.take_looks(|_| true));
+        }
+        let entering = std::mem::take(&mut *lock(&self.entering));
+        looks.extend(entering.into_iter().map(|entering| entering.look));
         let mut mine = lock(&self.mine);
         let joins = mine.take_joins();
         let mut tail = lock(&self.tail);
@@ -265,7 +279,8 @@ impl Cluster {
     /// Turns away connections that have waited too long to be let in.
     pub(super) fn turn_away(&self, now: Now) {
         let is_late = |look: &Look| now.elapsed_ms.saturating_sub(look.asked_ms) > ENTER_MS;
-        let mut late = lock(&self.lane).take_looks(is_late);
+        let mut late = lock(&self.turns).take_looks(is_late);
+        late.extend(lock(&self.lane).take_looks(is_late));
         let mut entering = lock(&self.entering);
         let (gone, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut *entering)
             .into_iter()
@@ -274,7 +289,9 @@ impl Cluster {
         drop(entering);
         late.extend(gone.into_iter().map(|entering| entering.look));
         for look in late {
-            self.inboxes.post(look.shard, Item::NotInTime(look.token));
+            let wanted = Box::new(look.wanted);
+            self.inboxes
+                .post(look.shard, Item::NotInTime(look.token, wanted));
         }
     }
 

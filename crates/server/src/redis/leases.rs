@@ -230,7 +230,7 @@ impl Leases {
             }
             return Ok(());
         }
-        if tick % CANARY == 0 {
+        if tick.is_multiple_of(CANARY) {
             self.canaries += 1;
             *canary = (self.canaries, now_ms);
             drop(canary);

@@ -24,6 +24,20 @@ use super::reading::{BLOCK, Reader, range_of, stream_id};
 
 /// How often what waits too long is looked for.
 const TICK: Duration = Duration::from_millis(50);
+/// Errors with which Redis refuses a script before it has done anything.
+const BEFORE_ANYTHING: [&str; 9] = [
+    "READONLY",
+    "BUSY",
+    "LOADING",
+    "NOPERM",
+    "NOAUTH",
+    "OOM",
+    "MISCONF",
+    "MASTERDOWN",
+    "WRONGTYPE",
+];
+/// How long a full Redis is left alone before the next turn.
+const FULL: Duration = Duration::from_millis(50);
 /// A connection that held for this long was good.
 const LASTING: Duration = Duration::from_secs(1);
 /// Members of another node that are asked for at once.
@@ -405,8 +419,9 @@ async fn say(cluster: &Cluster, mut commands: MultiplexedConnection, mut script:
                 continue;
             }
             Err(error) => {
-                if error.code().is_some() {
-                    lock(&cluster.turns).refused(&cluster.lane);
+                if let Some(code) = error.code() {
+                    let surely = BEFORE_ANYTHING.contains(&code);
+                    lock(&cluster.turns).refused(surely, &cluster.lane);
                 }
                 return error.into();
             }
@@ -416,6 +431,11 @@ async fn say(cluster: &Cluster, mut commands: MultiplexedConnection, mut script:
             match heard {
                 Heard::Looked(look, looked, place) => cluster.looked(look, looked, place),
                 Heard::OtherLife(_) => return Broken("its log lives another life".to_owned()),
+                Heard::Refused(words) if words.starts_with("OOM") => {
+                    cluster.is_full();
+                    sleep(FULL).await;
+                }
+                Heard::Refused(words) => return Broken(format!("it takes nothing: {words}")),
                 Heard::Stale => return Broken("it has heard a later turn of this node".to_owned()),
             }
         }
