@@ -175,9 +175,16 @@ class Node(Part):
     def is_ready(self):
         return status_of(self.address, "/ready") == 200
 
+    def tell_to_drain(self):
+        self.signal(signal.SIGTERM)
+
     def end(self):
         """Has it drain; what it says then: connections that moved, messages that were lost."""
-        self.signal(signal.SIGTERM)
+        self.tell_to_drain()
+        return self.farewell()
+
+    def farewell(self):
+        """What a node says that was told to drain, once it has."""
         status = self.wait()
         said = FAREWELL.search(self.said())
         if status != 0 or not said:

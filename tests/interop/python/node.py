@@ -38,7 +38,39 @@ def environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("WSHUB_")}
 
 
-class Node:
+class Api:
+    """What is asked of a node by HTTP, one connection each; whoever has it knows its `port`."""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    def request(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection(*self.address, timeout=SECONDS)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def publish(self, message):
+        """Posts a message, or an array of them; text goes out as it is."""
+        body = message if isinstance(message, str | bytes) else json.dumps(message)
+        return self.request("POST", "/publish", body, {"Content-Type": "application/json"})
+
+    def clients(self):
+        return self.get("/health").json["clients"]
+
+
+class Node(Api):
     def __init__(self, *settings, files=None, port=0):
         """Starts it with these settings.
 
@@ -81,14 +113,6 @@ class Node:
         self.kill()
         raise AssertionError(f"the node named no address; it said: {''.join(self.said)}")
 
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def address(self):
-        return ("127.0.0.1", self.port)
-
     def tell_to_end(self, how=signal.SIGTERM):
         """Asks the node to end; asked twice it doesn't wait for its clients."""
         if self.process.poll() is None:
@@ -116,28 +140,6 @@ class Node:
     def resident_bytes(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
-
-    # HTTP, one connection each.
-
-    def request(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(*self.address, timeout=SECONDS)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
-        finally:
-            connection.close()
-
-    def get(self, path):
-        return self.request("GET", path)
-
-    def publish(self, message):
-        """Posts a message, or an array of them; text goes out as it is."""
-        body = message if isinstance(message, str | bytes) else json.dumps(message)
-        return self.request("POST", "/publish", body, {"Content-Type": "application/json"})
-
-    def clients(self):
-        return self.get("/health").json["clients"]
 
 
 class Answer:
