@@ -296,8 +296,13 @@ impl Tail {
 
     /// The message at a place that the index names.
     fn at(&self, place: u64) -> &Arc<Message> {
+        self.entry_at(place).expect("the index names messages")
+    }
+
+    /// What the entry at a place says to clients, if anything.
+    fn entry_at(&self, place: u64) -> Option<&Arc<Message>> {
         let entry = &self.entries[(place - self.dropped() - 1) as usize];
-        entry.message.as_ref().expect("the index names messages")
+        entry.message.as_ref()
     }
 
     /// The place of the newest entry that the log has let go of.
@@ -370,7 +375,9 @@ impl Tail {
             }
             let mut bytes = 0;
             let places = self.index.behind(behind.place, &behind.user, rooms);
-            let walked = (listed + 1..=last).filter(|&at| self.at(at).may_be_for(&behind.user));
+            // An entry that another node has put into the log may say nothing to clients.
+            let is_for = |message: &Arc<Message>| message.may_be_for(&behind.user);
+            let walked = (listed + 1..=last).filter(|&at| self.entry_at(at).is_some_and(is_for));
             for place in places.take_while(|&place| place <= listed).chain(walked) {
                 if piece.messages.len() == PIECE_MESSAGES || bytes >= PIECE_BYTES {
                     // What was given so far is all that there is before this one.

@@ -157,3 +157,85 @@ impl Tail {
         post.post(shard, Item::Enter(token, Box::new(entrance)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use wshub_protocol::client_message::{Publish, Target};
+
+    use super::*;
+    use crate::question::Question;
+    use crate::resume::{Behind, Names};
+    use crate::tail::TailConfig;
+
+    #[derive(Default)]
+    struct Posted(RefCell<Vec<Item<()>>>);
+
+    impl Post<()> for Posted {
+        fn post(&self, _: usize, item: Item<()>) {
+            self.0.borrow_mut().push(item);
+        }
+
+        fn has_room(&self) -> bool {
+            true
+        }
+    }
+
+    fn tail() -> Tail {
+        Tail::new(TailConfig {
+            epoch: Epoch {
+                ordinal: 1,
+                random: 7,
+            },
+            origin: 0,
+            shards: 1,
+            retention_ms: 60_000,
+            bytes: 1 << 20,
+            seed: 7,
+        })
+    }
+
+    #[test]
+    fn who_catches_up_is_led_past_entries_that_say_nothing_to_clients() {
+        let (mut tail, posted) = (tail(), Posted::default());
+        let stamp = Stamp {
+            unix_seconds: 0,
+            at: Now {
+                elapsed_ms: 0,
+                unix_ms: 0,
+            },
+        };
+        let to_all = || Publication {
+            publish: Publish {
+                target: Target::Everybody,
+                id: None,
+                ephemeral: false,
+                to_others: false,
+                data: "1".into(),
+            },
+            from: String::new(),
+            except: None,
+        };
+        tail.pass_over(stamp);
+        tail.read_message(stamp, "one", to_all(), &posted);
+        tail.pass_over(stamp);
+        for names in [Names::All, Names::Behind] {
+            let behind = Behind {
+                user: UserId::parse("ann").expect("an id"),
+                place: 0,
+                rooms: Vec::new(),
+                names,
+            };
+            tail.answer(
+                0,
+                Question::CatchUp(Token::from_number(0), Box::new(behind)),
+                &posted,
+            );
+            let Some(Item::CaughtUp(_, piece)) = posted.0.borrow_mut().pop() else {
+                panic!("a piece is posted");
+            };
+            assert_eq!((piece.messages.len(), piece.place), (1, 3));
+        }
+    }
+}
