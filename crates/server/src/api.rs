@@ -124,9 +124,10 @@ fn stats(node: &Node) -> Answer {
             .map(|kind| (kind.name(), count(kind)))
             .collect()
     };
-    let (rooms, (entries, bytes), accepted) = {
+    let accepted = node.accepted();
+    let (rooms, (entries, bytes)) = {
         let tail = node.tail();
-        (tail.rooms(), tail.depth(), tail.accepted())
+        (tail.rooms(), tail.depth())
     };
     let state = node.engine.state();
     let ledger = Ledger::of(node);

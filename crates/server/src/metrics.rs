@@ -9,7 +9,7 @@ use wshub_hub::message::Kind;
 use wshub_protocol::CloseCode;
 
 use crate::front::Answer;
-use wshub_engine::EngineState;
+use wshub_engine::{EngineState, Standing};
 
 use crate::ledger::Ledger;
 use crate::node::Node;
@@ -31,6 +31,7 @@ pub fn text(node: &Node) -> String {
     messages(node, &mut page);
     ledger(node, &mut page);
     log(node, &mut page);
+    cluster(node, &mut page);
     requests(node, &mut page);
     page.0
 }
@@ -100,7 +101,7 @@ fn connections(node: &Node, page: &mut Page) {
 }
 
 fn messages(node: &Node, page: &mut Page) {
-    let accepted = node.tail().accepted();
+    let accepted = node.accepted();
     let kinds = || Kind::ALL.into_iter();
     page.counters(
         "wshub_messages_in_total",
@@ -191,6 +192,43 @@ fn log(node: &Node, page: &mut Page) {
         "wshub_queue_bytes",
         "Memory that users' queues take.",
         queued.1,
+    );
+}
+
+/// How the node stands to Redis; a node without has none of it.
+fn cluster(node: &Node, page: &mut Page) {
+    let Some(cluster) = &node.cluster else { return };
+    let (there, round_trip_ms) = match node.engine.standing() {
+        Standing::There { round_trip_ms } => (1, round_trip_ms),
+        Standing::Full(_) | Standing::Away(_) => (0, None),
+    };
+    page.gauge(
+        "wshub_redis_up",
+        "1 while Redis is there and takes what it is given.",
+        there,
+    );
+    if let Some(round_trip_ms) = round_trip_ms {
+        page.gauge(
+            "wshub_log_round_trip_seconds",
+            "How long the last entry that was sent to find out took into the log and back.",
+            round_trip_ms as f64 / 1000.0,
+        );
+    }
+    page.gauge(
+        "wshub_cluster_nodes",
+        "Nodes that live, this one included.",
+        cluster.nodes().len(),
+    );
+    let (unreadable, forgotten) = cluster.trouble();
+    page.counter(
+        "wshub_redis_unreadable_total",
+        "Entries of the log and of queues, and messages on channels, that nobody could read.",
+        unreadable,
+    );
+    page.counter(
+        "wshub_redis_forgotten_receipts_total",
+        "Receipts that had no room to wait for Redis in: their messages come again.",
+        forgotten,
     );
 }
 

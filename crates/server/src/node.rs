@@ -66,6 +66,15 @@ impl Node {
         self.shards.iter().map(|shard| counter(shard)).sum()
     }
 
+    /// Messages that were taken from publishers here, by [`Kind`](wshub_hub::message::Kind).
+    #[must_use]
+    pub fn accepted(&self) -> [u64; 3] {
+        match &self.cluster {
+            Some(cluster) => cluster.accepted(),
+            None => self.tail().accepted(),
+        }
+    }
+
     /// Connections that were sent `connected` and aren't closing.
     #[must_use]
     pub fn clients(&self) -> u64 {

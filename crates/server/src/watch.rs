@@ -62,7 +62,7 @@ pub fn read(node: &Node) -> Counters {
         opened: node.sum(|shard| shard.opened.get()),
         closed: node.sum(|shard| shard.left.get())
             + CloseCode::ALL.into_iter().map(closed).sum::<u64>(),
-        messages_in: node.tail().accepted().iter().sum(),
+        messages_in: node.accepted().iter().sum(),
         messages_out: node.sum(|shard| shard.messages_out.iter().map(|kind| kind.get()).sum()),
         refused_requests: load(&front.refused_head)
             + load(&front.refused_body)

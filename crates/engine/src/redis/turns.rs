@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use wshub_hub::members::Incarnation;
-use wshub_hub::message::Published;
+use wshub_hub::message::{Kind, Published};
 use wshub_hub::queues::QueueCounts;
 use wshub_hub::{Now, Outcome, Refused};
 use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset};
@@ -57,6 +57,8 @@ struct UnderWay {
 pub struct TurnCounts {
     /// Publishes whose id was known.
     pub duplicates: u64,
+    /// Messages that this node has put into the log or had pass by, by [`Kind`].
+    pub accepted: [u64; 3],
     /// What this node has put into queues and taken out of them.
     pub fates: QueueCounts,
 }
@@ -322,6 +324,10 @@ impl Turns {
             [word] => (word.text(), None),
             [] => ("", None),
         };
+        if let "new" | "passed" = word {
+            let kind = Kind::of(&publish.publication.publish.target);
+            self.counts.accepted[kind.index()] += 1;
+        }
         match word {
             "new" => {
                 let offset = Offset {

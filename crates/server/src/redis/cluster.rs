@@ -135,6 +135,19 @@ impl Cluster {
         self.node.load(Ordering::Relaxed)
     }
 
+    /// Messages that this node has put into the log or had pass by, by [`Kind`](wshub_hub::message::Kind).
+    #[must_use]
+    pub fn accepted(&self) -> [u64; 3] {
+        lock(&self.turns).counts().accepted
+    }
+
+    /// What nobody could read in the log, in queues and on channels, and receipts that had no room to wait in.
+    #[must_use]
+    pub fn trouble(&self) -> (u64, u64) {
+        let unreadable = self.unreadable.load(Ordering::Relaxed);
+        (unreadable, lock(&self.lane).forgotten_receipts)
+    }
+
     /// What is to be said of this node.
     pub fn report(&self, clients: u64, users: u64, messages_out: u64) {
         let mut report = lock(&self.report);
