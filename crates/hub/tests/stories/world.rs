@@ -20,6 +20,7 @@ use wshub_hub::queues::QueueLimits;
 use wshub_hub::{Counters, Limits, Mode, Outcome, Publication};
 use wshub_protocol::client_message::{Publish, Target, parse_publish};
 use wshub_protocol::extensions::accept_deflate;
+use wshub_protocol::server_message::ResetReason;
 use wshub_protocol::{CloseCode, MessageId, RoomId, UserId};
 
 pub(crate) use client::Client;
@@ -340,6 +341,20 @@ impl World {
             .shards
             .iter()
             .all(|shard| shard.is_empty())
+    }
+
+    /// Another node puts something into the log that says nothing to clients.
+    pub(crate) fn another_node_says(&self) {
+        let turns = &mut *self.turns.borrow_mut();
+        let now = turns.now();
+        turns.node.another_node_says(now);
+    }
+
+    /// The node has fallen behind the log: every connection is to enter anew.
+    pub(crate) fn falls_behind(&self) {
+        let node = &self.turns.borrow().node;
+        let reason = Some(ResetReason::NodeBehind);
+        node.lock().have_enter_anew(reason, &*node.inboxes);
     }
 
     /// The messages that the log took, oldest first.

@@ -14,7 +14,7 @@ use wshub_hub::question::Question;
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::session::SessionKey;
 use wshub_hub::shard::Wrote;
-use wshub_hub::tail::TailConfig;
+use wshub_hub::tail::{Stamp, TailConfig};
 use wshub_hub::{
     Arrival, Counters, Effect, Item, Limits, Mode, Now, Outcome, Post, Publication, Shard, Tail,
     Token, shard_of,
@@ -378,6 +378,23 @@ impl Node {
             }
         }
         outcomes
+    }
+
+    /// Another node puts something into the log that says nothing to clients.
+    pub(crate) fn another_node_says(&mut self, now: Now) {
+        let stamp = Stamp {
+            unix_seconds: now.unix_seconds(),
+            at: now,
+        };
+        self.lock().pass_over(stamp);
+        self.log.push(Entry {
+            offset: self.log.len() as u64 + 1,
+            target: Target::Users([].into()),
+            from: String::new(),
+            id: String::new(),
+            data: String::new(),
+            except: None,
+        });
     }
 
     fn enter_into_ledger(&mut self, publication: Publication, published: &Published) {
