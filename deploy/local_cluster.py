@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BINARY = Path(os.environ.get("WSHUB_BIN", ROOT / "target/release/wshub"))
+BINARY = Path(os.environ.get("WSHUB_BIN", ROOT / "target/release/wshub")).resolve()
 HAPROXY = ROOT / "deploy/haproxy.cfg"
 LOOPBACK = "127.0.0.1"
 
