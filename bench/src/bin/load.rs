@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
 use wshub_bench::scenario::{
-    Server, churn, fanout, quiet, receipts, resume, room, rooms, storm, users,
+    Server, churn, fanout, publishing, quiet, receipts, resume, room, rooms, storm, users,
 };
 use wshub_bench::trouble::Trouble;
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// What the server speaks.
     #[arg(long, value_enum, default_value = "wshub")]
     dialect: Dialect,
+    /// The id of the process of the Redis behind it.
+    #[arg(long)]
+    redis_pid: Option<i32>,
     #[command(subcommand)]
     scenario: Scenario,
 }
@@ -47,6 +50,8 @@ enum Scenario {
     Storm(storm::Plan),
     /// Messages to users, with their receipts, beside broadcasts.
     Receipts(receipts::Plan),
+    /// Acknowledged messages to a room, or to users.
+    Publishing(publishing::Plan),
 }
 
 fn main() {
@@ -77,6 +82,10 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Resume(plan) => told(&resume::run(server, plan)?),
         Scenario::Storm(plan) => told(&storm::run(server, plan)?),
         Scenario::Receipts(plan) => told(&receipts::run(server, plan)?),
+        Scenario::Publishing(plan) => {
+            let redis = arguments.redis_pid.map(Process::new);
+            told(&publishing::run(server, redis, plan)?)
+        }
     }
 }
 

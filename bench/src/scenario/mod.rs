@@ -16,6 +16,7 @@ use crate::trouble::Trouble;
 mod away;
 pub mod churn;
 pub mod fanout;
+pub mod publishing;
 pub mod quiet;
 pub mod receipts;
 pub mod resume;
