@@ -59,6 +59,32 @@ impl Process {
         Ok(time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3)
     }
 
+    /// Stops it where it is.
+    pub fn stop(self) -> Result<(), Trouble> {
+        self.signal(libc::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    pub fn go_on(self) -> Result<(), Trouble> {
+        self.signal(libc::SIGCONT)
+    }
+
+    /// Ends it without a word.
+    pub fn kill(self) -> Result<(), Trouble> {
+        self.signal(libc::SIGKILL)
+    }
+
+    fn signal(self, signal: libc::c_int) -> Result<(), Trouble> {
+        // SAFETY: no memory is handed over.
+        if unsafe { libc::kill(self.pid, signal) } != 0 {
+            return Err(Trouble::Io(
+                "signalling the server",
+                io::Error::last_os_error(),
+            ));
+        }
+        Ok(())
+    }
+
     /// Its memory now.
     pub fn memory(self) -> Result<Memory, Trouble> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
 use wshub_bench::scenario::{
-    Server, churn, fanout, publishing, quiet, receipts, resume, room, rooms, storm, users,
+    Server, churn, fanout, publishing, quiet, receipts, resume, room, rooms, storm, tailing, users,
 };
 use wshub_bench::trouble::Trouble;
 
@@ -23,7 +23,10 @@ struct Arguments {
     /// What the server speaks.
     #[arg(long, value_enum, default_value = "wshub")]
     dialect: Dialect,
-    /// The id of the process of the Redis behind it.
+    /// Where the Redis behind it listens.
+    #[arg(long, requires = "redis_pid")]
+    redis: Option<SocketAddr>,
+    /// The id of the process of that Redis.
     #[arg(long)]
     redis_pid: Option<i32>,
     #[command(subcommand)]
@@ -52,6 +55,8 @@ enum Scenario {
     Receipts(receipts::Plan),
     /// Acknowledged messages to a room, or to users.
     Publishing(publishing::Plan),
+    /// Reading a log that says nothing to anybody here.
+    Tailing(tailing::Plan),
 }
 
 fn main() {
@@ -85,6 +90,12 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Publishing(plan) => {
             let redis = arguments.redis_pid.map(Process::new);
             told(&publishing::run(server, redis, plan)?)
+        }
+        Scenario::Tailing(plan) => {
+            let log = arguments.redis.zip(arguments.redis_pid);
+            let log = log.map(|(address, pid)| tailing::Log { address, process: Process::new(pid) });
+            let log = log.ok_or(Trouble::Garbled("a log to fill needs --redis and --redis-pid"))?;
+            told(&tailing::run(server, log, plan)?)
         }
     }
 }

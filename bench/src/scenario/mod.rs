@@ -23,6 +23,7 @@ pub mod resume;
 pub mod room;
 pub mod rooms;
 pub mod storm;
+pub mod tailing;
 pub mod users;
 
 /// How long nothing may come in before a run gives up.
