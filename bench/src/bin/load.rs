@@ -93,8 +93,13 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         }
         Scenario::Tailing(plan) => {
             let log = arguments.redis.zip(arguments.redis_pid);
-            let log = log.map(|(address, pid)| tailing::Log { address, process: Process::new(pid) });
-            let log = log.ok_or(Trouble::Garbled("a log to fill needs --redis and --redis-pid"))?;
+            let log = log.map(|(address, pid)| tailing::Log {
+                address,
+                process: Process::new(pid),
+            });
+            let log = log.ok_or(Trouble::Garbled(
+                "a log to fill needs --redis and --redis-pid",
+            ))?;
             told(&tailing::run(server, log, plan)?)
         }
     }

@@ -139,7 +139,11 @@ impl Press<'_> {
         let end = Instant::now() + time;
         let mut free = Vec::new();
         let mut open = self.plan.publishers * self.plan.in_flight;
-        while if again { Instant::now() < end } else { open > 0 } {
+        while if again {
+            Instant::now() < end
+        } else {
+            open > 0
+        } {
             (0..self.plan.publishers).for_each(|publisher| self.crowd.flush(publisher));
             let Self {
                 crowd,
@@ -168,8 +172,7 @@ impl Press<'_> {
             }
             progress.check(self.acked)?;
             if again {
-                free.drain(..)
-                    .for_each(|publisher| self.publish(publisher));
+                free.drain(..).for_each(|publisher| self.publish(publisher));
             } else {
                 open -= free.drain(..).count();
             }

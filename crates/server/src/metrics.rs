@@ -219,11 +219,16 @@ fn cluster(node: &Node, page: &mut Page) {
         "Nodes that live, this one included.",
         cluster.nodes().len(),
     );
-    let (unreadable, forgotten) = cluster.trouble();
+    let [unreadable, overheard, forgotten] = cluster.trouble();
     page.counter(
         "wshub_redis_unreadable_total",
         "Entries of the log and of queues, and messages on channels, that nobody could read.",
         unreadable,
+    );
+    page.counter(
+        "wshub_redis_channel_dropped_total",
+        "Messages on channels that the shards had no room for.",
+        overheard,
     );
     page.counter(
         "wshub_redis_forgotten_receipts_total",

@@ -8,12 +8,13 @@ use futures_util::StreamExt;
 use redis::aio::PubSub;
 use tokio::time::timeout;
 use wshub_engine::redis::{Keys, entry};
-use wshub_hub::Publication;
+use wshub_hub::{Post, Publication};
 use wshub_protocol::client_message::parse_publish;
 
 use super::cluster::{Cluster, lock};
 use super::opening::{RESPONSE_TIMEOUT, RedisSource};
 use super::session::Broken;
+use crate::driver::Socket;
 
 /// Each node says something on the control channel more often than this.
 const SILENCE: Duration = Duration::from_secs(6);
@@ -57,6 +58,9 @@ pub(super) async fn hear(channels: PubSub, cluster: &Arc<Cluster>) -> Broken {
             continue;
         };
         match publication {
+            Some(_) if !Post::<Socket>::has_room(&*cluster.inboxes) => {
+                cluster.overheard.fetch_add(1, Ordering::Relaxed);
+            }
             Some(publication) => {
                 let now = cluster.clock.now();
                 lock(&cluster.tail).pass_on(now, publication, &*cluster.inboxes);

@@ -76,6 +76,8 @@ pub struct Cluster {
     pub(super) held: Mutex<((usize, usize), usize)>,
     /// What nobody could read: entries, queues' entries, messages on channels.
     pub(super) unreadable: AtomicU64,
+    /// Messages on channels that the shards had no room for.
+    pub(super) overheard: AtomicU64,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -128,6 +130,7 @@ impl Cluster {
             shards,
             held: Mutex::default(),
             unreadable: AtomicU64::new(0),
+            overheard: AtomicU64::new(0),
         }
     }
 
@@ -141,11 +144,15 @@ impl Cluster {
         lock(&self.turns).counts().accepted
     }
 
-    /// What nobody could read in the log, in queues and on channels, and receipts that had no room to wait in.
+    /// What nobody could read in the log, in queues and on channels; messages on channels that the shards had no room
+    /// for; receipts that had no room to wait in.
     #[must_use]
-    pub fn trouble(&self) -> (u64, u64) {
-        let unreadable = self.unreadable.load(Ordering::Relaxed);
-        (unreadable, lock(&self.lane).forgotten_receipts)
+    pub fn trouble(&self) -> [u64; 3] {
+        [
+            self.unreadable.load(Ordering::Relaxed),
+            self.overheard.load(Ordering::Relaxed),
+            lock(&self.lane).forgotten_receipts,
+        ]
     }
 
     /// What is to be said of this node.
@@ -204,6 +211,21 @@ impl Cluster {
         *lock(&self.standing) = Standing::Full(reason.to_owned());
         // What was refused will not come back.
         *lock(&self.canary) = (0, 0);
+        self.answer_joins();
+    }
+
+    /// Answers the joins that wait for the log, since it says nothing for now; the others are told later.
+    fn answer_joins(&self) {
+        let joins = lock(&self.mine).take_joins();
+        let mut tail = lock(&self.tail);
+        for Join {
+            shard,
+            token,
+            joining,
+        } in joins
+        {
+            tail.answer(shard, Question::Join(token, joining), &*self.inboxes);
+        }
     }
 
     /// Redis is away, for this reason: who waits for it needn't any longer.
@@ -217,17 +239,8 @@ impl Cluster {
         }
         let entering = std::mem::take(&mut *lock(&self.entering));
         looks.extend(entering.into_iter().map(|entering| entering.look));
-        let mut mine = lock(&self.mine);
-        let joins = mine.take_joins();
+        self.answer_joins();
         let mut tail = lock(&self.tail);
-        for Join {
-            shard,
-            token,
-            joining,
-        } in joins
-        {
-            tail.answer(shard, Question::Join(token, joining), &*self.inboxes);
-        }
         for look in looks {
             tail.enter_degraded(look.shard, look.token, look.wanted, &*self.inboxes);
         }
