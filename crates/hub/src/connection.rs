@@ -86,6 +86,8 @@ pub(crate) struct Connection<S> {
     pub(crate) rooms: Memberships,
     /// When it came.
     pub(crate) since: Tick,
+    /// Since when it has been given everything, also across lives of the log.
+    pub(crate) given_since: Tick,
     /// When the last frame came.
     pub(crate) heard: Tick,
     /// When the last ping went out.

@@ -15,6 +15,7 @@ use wshub_protocol::{Cursor, ErrorCode, MessageId, Offset, RoomId, SessionId, Us
 use crate::question::Admission;
 use crate::resume::{Entrance, Piece, Wanted};
 use crate::shard::Token;
+use crate::time::Tick;
 
 /// A message on its way into the log.
 #[derive(Debug)]
@@ -131,6 +132,8 @@ pub struct Message {
     pub offset: Option<Offset>,
     /// The session that is not to get it.
     pub except: Option<SessionId>,
+    /// When it was given before to those who were there then, in a life of the log that is over, in milliseconds.
+    pub heard_at_ms: Option<u64>,
     /// About how many connections of the node it is for; `None` is all of them.
     pub reach: Option<u32>,
     /// Its frame as written to a socket.
@@ -138,7 +141,7 @@ pub struct Message {
 }
 
 /// What a message takes beside its frame and its targets, in bytes: itself, its counts and the allocator's share.
-const MESSAGE_BYTES: usize = 160;
+const MESSAGE_BYTES: usize = 176;
 /// What the id of a target takes beside its text, in bytes.
 const TARGET_BYTES: usize = 32;
 
@@ -174,6 +177,14 @@ impl Message {
     #[must_use]
     pub fn is_for(&self, session: &SessionId) -> bool {
         self.except.as_ref() != Some(session)
+    }
+
+    /// Whether a connection that has been given everything since this moment hasn't had it in an earlier life of the
+    /// log. What comes within the same tick counts as new: better twice, which clients notice, than never.
+    #[must_use]
+    pub(crate) fn is_new_to(&self, given_since: Tick) -> bool {
+        let behind = given_since.plus_ms(0).elapsed_ms();
+        self.heard_at_ms.is_none_or(|at_ms| behind > at_ms)
     }
 
     /// The memory it takes, in bytes. `compressed` says to count a compressed copy of the frame, too, which is smaller

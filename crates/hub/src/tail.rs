@@ -22,9 +22,11 @@ use crate::resume::{Entrance, Wanted};
 use crate::roster::{Entered, News, Roster};
 use crate::shard::Token;
 use crate::time::Now;
+use heard::Heard;
 
 mod behind;
 mod following;
+mod heard;
 
 pub use following::{Change, Stamp};
 
@@ -54,6 +56,8 @@ pub struct Tail {
     roster: Roster,
     /// Which node says that a user is in a room, where the log is followed.
     members: Members,
+    /// What was given in a life of the log that is over.
+    heard: Heard,
     random: fastrand::Rng,
     index: Index,
     json: Vec<u8>,
@@ -92,6 +96,7 @@ impl Tail {
             bytes: 0,
             roster: Roster::new(config.seed),
             members: Members::default(),
+            heard: Heard::default(),
             random: fastrand::Rng::with_seed(config.seed),
             index: Index::new(config.seed),
             json: Vec::new(),
@@ -240,10 +245,16 @@ impl Tail {
         );
         self.accepted[Kind::of(&target).index()] += 1;
         let (shards, reach) = self.reach_of(&target);
+        // Who is in a room now may not have been in it then.
+        let heard_at_ms = match target {
+            Target::Room(_) => None,
+            Target::Everybody | Target::Users(_) => self.heard.when(&self.json),
+        };
         let message = Arc::new(Message {
             target,
             offset: cursor.map(|cursor| cursor.offset),
             except,
+            heard_at_ms,
             reach,
             frame: Frame::text(&self.json),
         });
@@ -256,6 +267,7 @@ impl Tail {
     /// Does what is due once a second: lets go of what is too old, and tells of large rooms how many are in them.
     pub fn tick<S>(&mut self, now: Now, post: &impl Post<S>) {
         self.trim(now);
+        self.heard.forget(now);
         for (room, members, shards) in self.roster.counts_due() {
             self.tell_presence(&room, PresenceEvent::Count(members), shards, post);
         }
@@ -302,6 +314,10 @@ impl Tail {
         let place = resumes_at.unwrap_or(looked);
         let mut waiting = found.waiting;
         waiting.retain(|message| message.is_for(&wanted.session));
+        // What was looked up in Redis is nobody else's yet.
+        for message in waiting.iter_mut().filter_map(Arc::get_mut) {
+            message.heard_at_ms = self.heard.when(message.frame.json());
+        }
         let pending = waiting.len();
         waiting.truncate(waiting.partition_point(|message| message.place() <= place));
         let rooms = wanted

@@ -29,6 +29,9 @@ pub const TICK_MS: u64 = 100;
 pub(crate) struct Tick(pub(crate) u32);
 
 impl Tick {
+    /// Behind all others.
+    pub(crate) const NEVER: Self = Self(u32::MAX);
+
     /// A tick by whose beginning `ms` have passed since any moment of this one: waiting may take longer, never shorter.
     pub(crate) fn plus_ms(self, ms: u64) -> Self {
         Self(

@@ -70,6 +70,7 @@ fn message(target: &Target, offset: u64) -> Item<()> {
     let frame = Frame::text(br#"{"type":"broadcast","data":"as good as any other"}"#);
     let offset = Offset::counter(offset);
     Item::Message(Arc::new(Message {
+        heard_at_ms: None,
         reach: None,
         target: target.clone(),
         offset: Some(offset),

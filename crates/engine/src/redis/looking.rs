@@ -169,6 +169,7 @@ fn user_message(
         target: Target::Users([user.clone()].into()),
         offset: cursor.map(|cursor| cursor.offset),
         except,
+        heard_at_ms: None,
         reach: Some(1),
         frame: Frame::text(&json),
     }

@@ -300,6 +300,7 @@ mod tests {
             target: Target::Room(room()),
             offset: Some(Offset::counter(place)),
             except: None,
+            heard_at_ms: None,
             reach: None,
             frame: Frame::text(b"said"),
         }))

@@ -22,6 +22,7 @@ fn message(place: u64, text: &str) -> Arc<Message> {
         target: Target::Users([user("ann")].into()),
         offset: Some(Offset::counter(place)),
         except: None,
+        heard_at_ms: None,
         reach: None,
         frame: Frame::text(text.as_bytes()),
     })

@@ -33,7 +33,9 @@ impl Outgoing {
         tally: &mut Tally,
     ) -> bool {
         let misses = !connection.live && connection.greeted && message.is_ephemeral();
-        if !(connection.live || misses) || !message.is_for(&connection.session) {
+        let is_theirs =
+            message.is_for(&connection.session) && message.is_new_to(connection.given_since);
+        if !(connection.live || misses) || !is_theirs {
             return false;
         }
         let took = !misses && self.queue_message(now, index, connection, key, message);

@@ -163,6 +163,9 @@ impl<S> Shard<S> {
             let is_new = |message: &Arc<Message>| !account.has(message.place());
             catching_up.waiting.retain(is_new);
         }
+        let since = connection.given_since;
+        let is_new = |message: &Arc<Message>| message.is_new_to(since);
+        catching_up.waiting.retain(is_new);
         self.outgoing.aside += catching_up.waiting_bytes();
         connection.catching_up = Some(catching_up.into());
         self.json.clear();
@@ -273,6 +276,7 @@ impl<S> Shard<S> {
         let mut at_end = piece.state == PieceState::End && unasked.is_none();
         let is_due = |message: &Arc<Message>| match &message.target {
             _ if message.place() > place || !message.is_for(&connection.session) => false,
+            _ if !message.is_new_to(connection.given_since) => false,
             Target::Room(room) => self.rooms.find(room.as_str()).is_some_and(|key| {
                 let owner = Owner::Connection(index);
                 self.rooms.contains(key, owner, &connection.rooms)
@@ -342,6 +346,9 @@ impl<S> Shard<S> {
     /// The log has let go of what a connection hadn't got yet: it goes on from the end, with what its queue still holds.
     fn enter_anew(&mut self, token: Token, reason: ResetReason) {
         let connection = &mut self.connections[token.index() as usize];
+        if !connection.live {
+            connection.given_since = Tick::NEVER;
+        }
         connection.live = false;
         let anew = CatchingUp::from(0, Stage::Entering);
         if let Some(before) = connection.catching_up.replace(anew.into()) {
@@ -384,6 +391,7 @@ impl<S> Shard<S> {
         if at_end && catching_up.rooms.is_empty() {
             connection.catching_up = None;
             connection.live = true;
+            connection.given_since = connection.given_since.min(now.tick());
         } else if stage == Stage::Ready && self.may_give(index, next_bytes) {
             self.ask_for_more(index);
         }
@@ -467,6 +475,7 @@ impl<S> Connection<S> {
             outbox: Default::default(),
             rooms: Memberships::default(),
             since: now.tick(),
+            given_since: Tick::NEVER,
             heard: now.tick(),
             pinged: now.tick(),
             progress: now.tick(),

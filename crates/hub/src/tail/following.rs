@@ -102,11 +102,18 @@ impl Tail {
     /// here is forgotten, and every connection enters once more.
     pub fn go_on_from<S>(
         &mut self,
-        epoch: Epoch,
-        place: u64,
+        now: Now,
+        (epoch, place): (Epoch, u64),
         reason: ResetReason,
         post: &impl Post<S>,
     ) {
+        if reason == ResetReason::LogLost {
+            let given = self.entries.iter().filter_map(|entry| {
+                let message = entry.message.as_deref()?;
+                Some((entry.elapsed_ms, message))
+            });
+            self.heard.remember(now, given);
+        }
         self.start_from(epoch, place);
         self.have_enter_anew(Some(reason), post);
     }

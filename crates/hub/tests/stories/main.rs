@@ -15,6 +15,7 @@ mod heartbeats;
 mod history;
 mod ledger;
 mod ledger_counts;
+mod lives;
 mod messages;
 mod others;
 mod overload;

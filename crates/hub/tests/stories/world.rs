@@ -17,7 +17,9 @@ use wshub_engine::{Engine, EngineState};
 use wshub_hub::counters::LedgerCounts;
 use wshub_hub::message::Description;
 use wshub_hub::queues::QueueLimits;
+use wshub_hub::tail::Stamp;
 use wshub_hub::{Counters, Limits, Mode, Outcome, Publication};
+use wshub_protocol::Epoch;
 use wshub_protocol::client_message::{Publish, Target, parse_publish};
 use wshub_protocol::extensions::accept_deflate;
 use wshub_protocol::server_message::ResetReason;
@@ -348,6 +350,46 @@ impl World {
         let turns = &mut *self.turns.borrow_mut();
         let now = turns.now();
         turns.node.another_node_says(now);
+    }
+
+    /// The node reads a message in the log that another node put there.
+    pub(crate) fn is_read(&self, id: &str, json: &str) {
+        let publish = parse_publish(json.as_bytes()).expect("a publish in the contract's form");
+        let publication = Publication {
+            publish,
+            from: String::new(),
+            except: None,
+        };
+        {
+            let turns = &mut *self.turns.borrow_mut();
+            let at = turns.now();
+            let stamp = Stamp {
+                unix_seconds: at.unix_seconds(),
+                at,
+            };
+            let node = &turns.node;
+            node.lock()
+                .read_message(stamp, id, publication, &*node.inboxes);
+        }
+        self.settled();
+    }
+
+    /// Redis has lost what the log held, and another life of it begins.
+    pub(crate) fn begins_another_life(&self) {
+        {
+            let turns = &mut *self.turns.borrow_mut();
+            let now = turns.now();
+            let node = &turns.node;
+            let mut tail = node.lock();
+            let end = tail.end();
+            let epoch = Epoch {
+                ordinal: end.epoch.ordinal + 1,
+                random: 7,
+            };
+            let from = (epoch, end.offset.place());
+            tail.go_on_from(now, from, ResetReason::LogLost, &*node.inboxes);
+        }
+        self.settled();
     }
 
     /// The node has fallen behind the log: every connection is to enter anew.

@@ -148,12 +148,14 @@ impl Reader {
                     "entries of the log are gone that this node hadn't read: all its clients are told to reload"
                 );
                 let reason = ResetReason::NodeBehind;
-                place.tail.go_on_from(entry.epoch, before, reason, post);
+                let from = (entry.epoch, before);
+                place.tail.go_on_from(place.now, from, reason, post);
             }
             Next::OtherLife => {
                 tracing::warn!(epoch = %entry.epoch, "the log has begun another life: all clients are told to reload");
                 let reason = ResetReason::LogLost;
-                place.tail.go_on_from(entry.epoch, before, reason, post);
+                let from = (entry.epoch, before);
+                place.tail.go_on_from(place.now, from, reason, post);
                 self.is_reborn = true;
             }
         }
