@@ -403,7 +403,7 @@ impl<S> Shard<S> {
         let Some(catching_up) = &mut connection.catching_up else {
             return;
         };
-        let end = self.end.map_or(0, |end| end.offset.major);
+        let end = self.end.map_or(0, |end| end.offset.place());
         let left = end.saturating_sub(catching_up.place);
         let (names, rooms) = if left <= PIECE_ENTRIES.min(connection.rooms.rooms.into()) {
             let own = catching_up.rooms.iter();
