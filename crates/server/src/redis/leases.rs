@@ -89,12 +89,18 @@ impl Leases {
     ) -> Broken {
         let mut ticks = interval(RENEW);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reaps_since = None;
+        // Only who has watched leases for as long as one lasts takes one that is gone for a death: when Redis was away, or
+        // this node slept, others may only not have come to renew theirs.
+        let (mut watches_since, mut looked) = (Instant::now(), Instant::now());
         // The canary of an earlier connection will not come back.
         *lock(&cluster.canary) = (0, 0);
         let mut tick = 0;
         loop {
             ticks.tick().await;
+            if looked.elapsed() > LEASE / 2 {
+                watches_since = Instant::now();
+            }
+            looked = Instant::now();
             let kept = async {
                 if !self.renew(cluster, &mut commands).await? {
                     return Err(Broken("the other nodes took this one for dead".to_owned()));
@@ -102,9 +108,7 @@ impl Leases {
                 let dead = self.look_around(cluster, &mut commands).await?;
                 let reaps = self.is_reaper(cluster, &mut commands).await?;
                 self.look_into_book(cluster, &mut commands, reaps).await?;
-                if !reaps {
-                    reaps_since = None;
-                } else if reaps_since.get_or_insert_with(Instant::now).elapsed() > LEASE {
+                if reaps && watches_since.elapsed() > LEASE {
                     // The script looks at each lease once more.
                     for node in dead {
                         tracing::warn!(node = node_name(node), "a node of the cluster is no more");
