@@ -5,6 +5,8 @@ import json
 import pytest
 from node import until
 
+NAMES = ["n1", "n2", "n3"]
+
 
 def hear_all(person, number):
     return [person.hear()["data"] for _ in range(number)]
@@ -155,8 +157,11 @@ def test_a_user_taken_off_is_closed_everywhere(hubs, join_hub, fresh):
     assert [person.hear_close() for person in people] == [4010] * 3
 
 
-def test_any_node_tells_whose_connections_are_where(shared, hubs, join_hub, fresh):
+def test_any_node_tells_whose_connections_are_where(hubs, join_hub, fresh):
     user = fresh("ann")
+    # A node that has just come is known within a second.
+    for hub in hubs:
+        assert until(lambda hub=hub: hub.get("/stats").json["cluster"]["nodes"] == NAMES)
     people = [join_hub(hub, user) for hub in hubs]
     told = hubs[0].get(f"/users/{user}").json
     assert told["online"] is True, told
@@ -167,13 +172,13 @@ def test_any_node_tells_whose_connections_are_where(shared, hubs, join_hub, fres
     assert hubs[2].get(f"/users/{fresh('nobody')}").json["online"] is False
 
 
-def test_statistics_add_the_nodes_up(shared, hubs, join_hub, fresh):
+def test_statistics_add_the_nodes_up(hubs, join_hub, fresh):
     people = [join_hub(hubs[0], fresh("ann")), join_hub(hubs[1], fresh("bob"))]
     assert all(person.is_served() for person in people)
 
     def all_count_them():
         sums = sum(hub.get("/stats").json["total_clients"] for hub in hubs)
         told = [hub.get("/stats").json["cluster"] for hub in hubs]
-        return all(cluster.get("total_clients", cluster.get("clients")) == sums for cluster in told)
+        return all((of["total_clients"], of["nodes"]) == (sums, NAMES) for of in told)
 
     assert until(all_count_them), json.dumps(hubs[0].get("/stats").json)
