@@ -7,9 +7,9 @@ local ordinal = string.match(epoch, '^%d+')
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local function append(head, data)
-  local link = '1 ' .. epoch .. ' ' .. string.format('%.0f', last) .. ' ' .. now
+  local entry = '1 ' .. epoch .. ' ' .. string.format('%.0f', last) .. ' ' .. now .. ' ' .. head .. '\n' .. data
   last = last + 1
-  redis.call('XADD', KEYS[1], ordinal .. '-' .. string.format('%.0f', last), 'l', link, 'h', head, 'd', data)
+  redis.call('XADD', KEYS[1], ordinal .. '-' .. string.format('%.0f', last), 'e', entry)
 end
 for n = 1, tonumber(ARGV[1]) do
   append('{"k":"r","i":"01920d3c-aaaa-7bbb-8ccc-' .. string.format('%012d', n) .. '","f":"user00000","r":"empty' .. n % 100 .. '"}', ARGV[2])

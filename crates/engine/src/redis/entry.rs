@@ -1,8 +1,9 @@
 //! Entries of the log as they stand in the Stream: where they stand, when they came, and what they say.
 //!
-//! An entry has three fields. `l` links it to the one before: format, epoch, the number before, Redis' time. `h` says what
-//! it is, as JSON; `d` is a message's data, byte for byte. An entry of a later format keeps the first three words of `l`,
-//! so that a node which can't read it can step over it.
+//! An entry has one field, `e`, since each more would cost a node as much again to read. In it stand, parted by spaces,
+//! format, epoch, the number before and Redis' time, which link it to the one before; then what it is, as JSON, up to the
+//! end of the line; then a message's data, byte for byte. An entry of a later format keeps the first three words, so that
+//! a node which can't read it can step over it.
 
 use std::borrow::Cow;
 
@@ -166,40 +167,37 @@ pub fn read_passing(bytes: &[u8]) -> Option<Publication> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, data) = text.split_once('\n')?;
     match read_what(head, data)? {
-        What::Message(_, publication) => Some(*publication),
+        What::Message(id, mut publication) => {
+            publication.publish.id = MessageId::parse(&id).ok();
+            Some(*publication)
+        }
         _ => None,
     }
 }
 
-/// Reads an entry, by its id and its fields; none where it isn't one.
+/// Reads an entry, by its id and its text; none where it isn't one.
 #[must_use]
-pub fn read(id: &[u8], fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Entry> {
+pub fn read(id: &[u8], text: &[u8]) -> Option<Entry> {
     let id = std::str::from_utf8(id).ok()?;
     let (ordinal, number) = id.split_once('-')?;
     let offset = Offset {
         major: ordinal.parse().ok()?,
         minor: number.parse().ok()?,
     };
-    let field = |name: &[u8]| {
-        let found = fields.iter().find(|(field, _)| field == name);
-        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
-    };
-    let mut link = field(b"l")?.split(' ');
-    let format = link.next()?;
-    let epoch = read_epoch(link.next()?)?;
-    let before = link.next()?.parse().ok()?;
-    let unix_ms = link.next().and_then(|ms| ms.parse().ok()).unwrap_or(0);
-    let what = if format == FORMAT {
-        field(b"h").and_then(|head| read_what(head, field(b"d").unwrap_or_default()))
-    } else {
-        None
-    };
+    let mut words = std::str::from_utf8(text).ok()?.splitn(5, ' ');
+    let format = words.next()?;
+    let epoch = read_epoch(words.next()?)?;
+    let before = words.next()?.parse().ok()?;
+    let unix_ms = words.next().and_then(|ms| ms.parse().ok()).unwrap_or(0);
+    let what = words.next().and_then(|said| said.split_once('\n'));
     Some(Entry {
         place: offset.place(),
         epoch,
         before,
         unix_ms,
-        what,
+        what: what
+            .filter(|_| format == FORMAT)
+            .and_then(|(head, data)| read_what(head, data)),
     })
 }
 
@@ -242,7 +240,8 @@ fn read_what(head: &str, data: &str) -> Option<What> {
     let publication = Publication {
         publish: Publish {
             target,
-            id: MessageId::parse(&head.i).ok(),
+            // It stands beside the message.
+            id: None,
             ephemeral: false,
             to_others: !head.x.is_empty(),
             data: data.into(),

@@ -92,7 +92,7 @@ impl Reader {
         let from = stream_id(self.reached.place);
         command.arg("STREAMS").arg(log).arg(from);
         let answer: Value = command.query_async(connection).await?;
-        let entries = entries_of(answer);
+        let entries = entries_of(&answer);
         let count = entries.len();
         for some in entries.chunks(AT_ONCE) {
             let goes_on = self.take_all(cluster, some);
@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// Takes entries in; `false` if the rest is to be read again.
-    fn take_all(&mut self, cluster: &Cluster, entries: &[Raw]) -> bool {
+    fn take_all(&mut self, cluster: &Cluster, entries: &[Value]) -> bool {
         let mut mine = lock(&cluster.mine);
         let mut tail = lock(&cluster.tail);
         let mut place = Place {
@@ -114,12 +114,13 @@ impl Reader {
             mine: &mut mine,
             now: cluster.clock.now(),
         };
-        for (id, fields) in entries {
-            let Some(entry) = entry::read(id, fields) else {
+        for raw in entries {
+            let (id, text) = raw_of(raw);
+            let Some(entry) = entry::read(id, text) else {
                 cluster.unreadable.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            if !self.take(&mut place, entry, print_of(fields)) {
+            if !self.take(&mut place, entry, print_of(text)) {
                 return false;
             }
         }
@@ -233,43 +234,27 @@ pub(super) fn stream_id(place: u64) -> String {
     format!("{major}-{}", minor - 1)
 }
 
-/// An entry's id and its fields.
-pub(super) type Raw = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
-
 /// The entries of an answer to XREAD of one Stream.
-fn entries_of(answer: Value) -> Vec<Raw> {
-    let Value::Array(streams) = answer else {
-        return Vec::new();
-    };
-    let Some(Value::Array(stream)) = streams.into_iter().next() else {
-        return Vec::new();
-    };
-    stream.into_iter().nth(1).map_or_else(Vec::new, range_of)
+fn entries_of(answer: &Value) -> &[Value] {
+    let stream = list_of(answer).first().map_or(&[][..], list_of);
+    stream.get(1).map_or(&[], list_of)
 }
 
-/// The entries of an answer to XRANGE.
-pub(super) fn range_of(answer: Value) -> Vec<Raw> {
-    let Value::Array(entries) = answer else {
-        return Vec::new();
-    };
-    entries.into_iter().filter_map(raw_of).collect()
-}
-
-fn raw_of(entry: Value) -> Option<Raw> {
-    let Value::Array(entry) = entry else {
-        return None;
-    };
-    let mut entry = entry.into_iter();
-    let (Some(Value::BulkString(id)), Some(Value::Array(fields))) = (entry.next(), entry.next())
-    else {
-        return None;
-    };
-    let mut fields = fields.into_iter();
-    let mut pairs = Vec::with_capacity(3);
-    while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) =
-        (fields.next(), fields.next())
-    {
-        pairs.push((name, value));
+/// The id of an entry and its text, as they stand in the Stream; empty where it has others.
+pub(super) fn raw_of(entry: &Value) -> (&[u8], &[u8]) {
+    match list_of(entry) {
+        [Value::BulkString(id), fields] => match list_of(fields) {
+            [_, Value::BulkString(text)] => (id, text),
+            _ => (id, &[]),
+        },
+        _ => (&[], &[]),
     }
-    Some((id, pairs))
+}
+
+/// The parts of an answer that is a list.
+pub(super) fn list_of(answer: &Value) -> &[Value] {
+    match answer {
+        Value::Array(list) => list,
+        _ => &[],
+    }
 }

@@ -20,7 +20,7 @@ use super::channels;
 use super::cluster::{Cluster, lock};
 use super::leases::Leases;
 use super::opening::RedisSource;
-use super::reading::{BLOCK, Reader, range_of, stream_id};
+use super::reading::{BLOCK, Reader, list_of, raw_of, stream_id};
 
 /// How often what waits too long is looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -267,10 +267,11 @@ impl Session {
                 minor: end.unwrap_or(0),
             }
             .place(),
-            print: range_of(own).first().map(|(_, fields)| print_of(fields)),
-            first: range_of(first)
+            print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
+            first: list_of(&first)
                 .first()
-                .and_then(|(id, fields)| entry::read(id, fields))
+                .map(raw_of)
+                .and_then(|(id, text)| entry::read(id, text))
                 .map(|entry| entry.place),
         };
         let holds = match epoch {

@@ -17,6 +17,6 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 epoch = string.format('%.0f', ordinal + 1) .. '.' .. ARGV[2]
 local first = string.format('%.0f', ordinal + 1) .. '-1'
-redis.call('XADD', KEYS[1], first, 'l', '1 ' .. epoch .. ' 0 ' .. now, 'h', '{"k":"o"}', 'd', '')
+redis.call('XADD', KEYS[1], first, 'e', '1 ' .. epoch .. ' 0 ' .. now .. ' {"k":"o"}\n')
 redis.call('HSET', KEYS[2], 'epoch', epoch, 'end', '1')
 return epoch

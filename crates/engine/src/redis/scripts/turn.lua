@@ -40,15 +40,15 @@ end
 local queued_bytes, ids, counts = 0, 0, {pushed = 0, received = 0, expired = 0, pushed_out = 0}
 local first = last
 
+local function place() return string.format('%.0f', last) end
+
 -- Appends an entry; the error of a Redis that takes none.
 local function append(head, data)
-  local link = '1 ' .. epoch .. ' ' .. last .. ' ' .. now
-  local added = redis.pcall('XADD', log, ordinal .. '-' .. string.format('%.0f', last + 1), 'l', link, 'h', head, 'd', data)
+  local entry = '1 ' .. epoch .. ' ' .. place() .. ' ' .. now .. ' ' .. head .. '\n' .. data
+  local added = redis.pcall('XADD', log, ordinal .. '-' .. string.format('%.0f', last + 1), 'e', entry)
   if type(added) == 'table' and added.err then return added.err end
   last = last + 1
 end
-
-local function place() return string.format('%.0f', last) end
 
 -- What waits in a queue, by its account and as it is: some may have expired with the key.
 local function settle(account, waits)
