@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use wshub_bench::dialect::Dialect;
 use wshub_bench::process::Process;
 use wshub_bench::scenario::{
-    Server, churn, fanout, publishing, quiet, receipts, resume, room, rooms, storm, tailing, users,
+    Server, churn, crossing, fanout, publishing, quiet, receipts, resume, room, rooms, storm,
+    tailing, users,
 };
 use wshub_bench::trouble::Trouble;
 
@@ -23,6 +24,12 @@ struct Arguments {
     /// What the server speaks.
     #[arg(long, value_enum, default_value = "wshub")]
     dialect: Dialect,
+    /// Where another node of the same cluster listens.
+    #[arg(long, requires = "other_pid")]
+    other: Option<SocketAddr>,
+    /// The id of that node's process.
+    #[arg(long)]
+    other_pid: Option<i32>,
     /// Where the Redis behind it listens.
     #[arg(long, requires = "redis_pid")]
     redis: Option<SocketAddr>,
@@ -49,12 +56,14 @@ enum Scenario {
     Quiet(quiet::Plan),
     /// Users who missed a hundred messages, while few and many others passed.
     Resume(resume::Plan),
-    /// Everybody comes back at once.
+    /// Everybody comes back at once; from the other node, if there is one, which is killed.
     Storm(storm::Plan),
     /// Messages to users, with their receipts, beside broadcasts.
     Receipts(receipts::Plan),
     /// Acknowledged messages to a room, or to users.
     Publishing(publishing::Plan),
+    /// From this node to a client of the other one, or of its own.
+    Crossing(crossing::Plan),
     /// Reading a log that says nothing to anybody here.
     Tailing(tailing::Plan),
 }
@@ -77,6 +86,12 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         process,
         dialect: arguments.dialect,
     };
+    let other = arguments.other.zip(arguments.other_pid);
+    let other = other.map(|(address, pid)| Server {
+        address,
+        process: Process::new(pid),
+        dialect: arguments.dialect,
+    });
     match &arguments.scenario {
         Scenario::Fanout(plan) => told(&fanout::run(server, plan)?),
         Scenario::Room(plan) => told(&room::run(server, plan)?),
@@ -85,12 +100,13 @@ fn run(arguments: &Arguments) -> Result<serde_json::Value, Trouble> {
         Scenario::Churn(plan) => told(&churn::run(server, plan)?),
         Scenario::Quiet(plan) => told(&quiet::run(server, plan)?),
         Scenario::Resume(plan) => told(&resume::run(server, plan)?),
-        Scenario::Storm(plan) => told(&storm::run(server, plan)?),
+        Scenario::Storm(plan) => told(&storm::run(server, other, plan)?),
         Scenario::Receipts(plan) => told(&receipts::run(server, plan)?),
         Scenario::Publishing(plan) => {
             let redis = arguments.redis_pid.map(Process::new);
             told(&publishing::run(server, redis, plan)?)
         }
+        Scenario::Crossing(plan) => told(&crossing::run(server, other.unwrap_or(server), plan)?),
         Scenario::Tailing(plan) => {
             let log = arguments.redis.zip(arguments.redis_pid);
             let log = log.map(|(address, pid)| tailing::Log {

@@ -47,8 +47,14 @@ struct Heard {
 }
 
 impl Away {
-    /// Lets users connect and join their rooms, keeps what they were greeted with, and lets them go again.
-    pub(super) fn leave(server: Server, kind: &'static str, count: usize) -> Result<Away, Trouble> {
+    /// Lets users connect and join their rooms, keeps what they were greeted with, and lets them go again; or the server
+    /// `dies` under them.
+    pub(super) fn leave(
+        server: Server,
+        kind: &'static str,
+        count: usize,
+        dies: bool,
+    ) -> Result<Away, Trouble> {
         let ids: Vec<String> = (0..count).map(|number| user(kind, number)).collect();
         let mut greetings: Vec<Option<String>> = vec![None; count];
         let mut crowd = Crowd::new()?;
@@ -70,6 +76,9 @@ impl Away {
             }
         }
         crowd.rest(SETTLING)?;
+        if dies {
+            server.process.kill()?;
+        }
         drop(crowd);
         Crowd::new()?.rest(SETTLING)?;
         let paths: Option<Vec<String>> = greetings.into_iter().collect();

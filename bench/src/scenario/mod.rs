@@ -15,6 +15,7 @@ use crate::trouble::Trouble;
 
 mod away;
 pub mod churn;
+pub mod crossing;
 pub mod fanout;
 pub mod publishing;
 pub mod quiet;

@@ -52,7 +52,7 @@ pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
     let broadcasts = plan.missed / 10;
     let mut groups = Vec::new();
     for (&passed, kind) in plan.passed.iter().zip(KINDS).rev() {
-        let away = Away::leave(server, kind, plan.clients)?;
+        let away = Away::leave(server, kind, plan.clients, false)?;
         away.miss(&mut press, plan.missed - broadcasts, passed)?;
         groups.push(away);
     }

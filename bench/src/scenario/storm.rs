@@ -31,9 +31,9 @@ pub struct Figures {
     latency: Latency,
 }
 
-/// Lets them go, miss something, and come back together.
-pub fn run(server: Server, plan: &Plan) -> Result<Figures, Trouble> {
-    let away = Away::leave(server, "user", plan.clients)?;
+/// Lets them go, miss something, and come back together. They were on `old`, if that is given, which is killed.
+pub fn run(server: Server, old: Option<Server>, plan: &Plan) -> Result<Figures, Trouble> {
+    let away = Away::leave(old.unwrap_or(server), "user", plan.clients, old.is_some())?;
     let mut press = Press::new(server)?;
     let broadcasts = plan.missed / 10;
     away.miss(&mut press, plan.missed - broadcasts, 0)?;
