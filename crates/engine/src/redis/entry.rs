@@ -24,8 +24,6 @@ pub struct Entry {
     pub place: u64,
     /// Its life of the log.
     pub epoch: Epoch,
-    /// The number of the entry before it.
-    pub before: u64,
     /// When it was appended by Redis' clock, in milliseconds since 1970.
     pub unix_ms: u64,
     /// What it says; none where this node can't read it.
@@ -187,13 +185,14 @@ pub fn read(id: &[u8], text: &[u8]) -> Option<Entry> {
     let mut words = std::str::from_utf8(text).ok()?.splitn(5, ' ');
     let format = words.next()?;
     let epoch = read_epoch(words.next()?)?;
-    let before = words.next()?.parse().ok()?;
+    // The number before is for people, and for nodes of a version that numbers otherwise.
+    words.next()?;
     let unix_ms = words.next().and_then(|ms| ms.parse().ok()).unwrap_or(0);
     let what = words.next().and_then(|said| said.split_once('\n'));
+    let place = Some(offset.place()).filter(|&place| place != u64::MAX && offset.minor > 0)?;
     Some(Entry {
-        place: offset.place(),
+        place,
         epoch,
-        before,
         unix_ms,
         what: what
             .filter(|_| format == FORMAT)

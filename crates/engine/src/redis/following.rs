@@ -120,7 +120,6 @@ mod tests {
         Entry {
             place: place(of.ordinal.into(), number),
             epoch: of,
-            before: number - 1,
             unix_ms: 0,
             what: None,
         }
