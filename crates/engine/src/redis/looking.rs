@@ -75,7 +75,8 @@ pub struct Looked {
 
 impl Looked {
     /// Reads the answer to a look: the entries, how many were lost, and who was told what.
-    pub(crate) fn read(user: &UserId, answer: &[Reply]) -> Self {
+    #[must_use]
+    pub fn read(user: &UserId, answer: &[Reply]) -> Self {
         let [_, entries, missed, told] = answer else {
             return Self::default();
         };
