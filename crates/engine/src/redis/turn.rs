@@ -1,5 +1,7 @@
 //! The call of a turn: its keys and arguments in the order in which `turn.lua` reads them.
 
+use std::collections::BTreeMap;
+
 use wshub_hub::Publication;
 use wshub_hub::dedupe::Fingerprint;
 use wshub_hub::members::Incarnation;
@@ -142,9 +144,15 @@ impl Call {
     }
 
     pub(crate) fn members(&mut self, node: Incarnation, changes: &[Change]) {
+        // The script adds and then removes, so that of each member only the last word may be there.
+        let mut last: BTreeMap<_, bool> = BTreeMap::new();
+        for change in changes {
+            let member = format!("{}\n{}", change.room.as_str(), change.user.as_str());
+            last.insert(member, change.is_in);
+        }
         let of = |is_in: bool| {
-            let theirs = changes.iter().filter(move |change| change.is_in == is_in);
-            theirs.map(|change| format!("{}\n{}", change.room.as_str(), change.user.as_str()))
+            let theirs = last.iter().filter(move |(_, last)| **last == is_in);
+            theirs.map(|(member, _)| member.as_str())
         };
         self.part("m", |call| {
             call.arg(entry::members_head(node, changes));
