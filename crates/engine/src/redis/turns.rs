@@ -274,7 +274,6 @@ impl Turns {
         }
         .place();
         let mut heard = Vec::with_capacity(wishes.looks.len());
-        heard.extend(refused.map(Heard::Refused));
         for look in wishes.looks {
             let Some(look) = look else {
                 answers.next();
@@ -287,6 +286,8 @@ impl Turns {
             }
             heard.push(Heard::Looked(look, looked.into(), place));
         }
+        // It comes last: whoever hears it may go no further, and a look that nobody hears of is never answered.
+        heard.extend(refused.map(Heard::Refused));
         if !back.is_empty() {
             lane.lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
