@@ -8,12 +8,13 @@ use wshub_engine::redis::lane::Look;
 use wshub_engine::redis::looking::Looked;
 use wshub_engine::redis::turn::{Call, Terms};
 use wshub_engine::redis::turns::Heard;
-use wshub_engine::redis::{BEGIN, Keys, Lane, Reply, TURN, Turns, entry};
+use wshub_engine::redis::{BEGIN, Keys, Lane, Reply, TURN, Turns, entry, node_name};
 use wshub_hub::queues::QueueLimits;
 use wshub_hub::resume::Wanted;
+use wshub_hub::tail::Change;
 use wshub_hub::{Now, Outcome, Publication, Token};
 use wshub_protocol::client_message::parse_publish;
-use wshub_protocol::{Epoch, ErrorCode, SessionId, UserId};
+use wshub_protocol::{Epoch, ErrorCode, RoomId, SessionId, UserId};
 
 use crate::world::RedisServer;
 
@@ -141,14 +142,7 @@ impl Speaker {
     }
 
     fn looks(&mut self, user: &str) -> Looked {
-        let look = Look {
-            shard: 0,
-            token: Token::from_number(1),
-            wanted: wanted(user),
-            resumes: false,
-            asked_ms: 0,
-        };
-        self.lane.lock().unwrap().look(look);
+        self.lane.lock().unwrap().look(look(user));
         match self.turn().pop() {
             Some(Heard::Looked(_, looked, _)) => *looked,
             other => panic!("no look: {other:?}"),
@@ -160,6 +154,16 @@ impl Speaker {
         let mut length = redis::cmd("XLEN");
         let entries: usize = length.arg("websocket:log").query(&mut self.redis).unwrap();
         entries - 1
+    }
+}
+
+fn look(user: &str) -> Look {
+    Look {
+        shard: 0,
+        token: Token::from_number(1),
+        wanted: wanted(user),
+        resumes: false,
+        asked_ms: 0,
     }
 }
 
@@ -473,4 +477,75 @@ fn one_that_waits_too_long_is_told_that_nobody_knows_once() {
     let reply = send(&mut node.redis, &call).unwrap();
     node.turns.answered(node.now, &reply, &node.lane);
     assert!(told.try_recv().is_err());
+}
+
+#[test]
+fn who_comes_and_goes_within_a_turn_is_a_member_by_the_last_word() {
+    let book = Book::open();
+    let mut node = book.node(1);
+    let change = |user: &str, is_in| Change {
+        room: RoomId::parse("r").unwrap(),
+        user: UserId::parse(user).unwrap(),
+        is_in,
+    };
+    for (user, words) in [("ann", [true, false, true]), ("bob", [true, true, false])] {
+        let mut lane = node.lane.lock().unwrap();
+        words
+            .into_iter()
+            .for_each(|is_in| lane.change(change(user, is_in)));
+    }
+    node.turn();
+    let members = Keys::new("websocket:").members(&node_name(1));
+    let members: Vec<String> = node.redis.smembers(members).unwrap();
+    assert_eq!(members, ["r\nann"]);
+}
+
+#[test]
+fn an_account_of_another_type_holds_up_no_turn() {
+    let book = Book::open();
+    let mut node = book.node(1);
+    node.publishes(&[r#"{"type":"user","target_ids":["ann"],"data":1}"#]);
+    let waiting = places(&node.looks("ann"));
+    let _: () = node
+        .redis
+        .set("websocket:account:ann", "in the way")
+        .unwrap();
+    node.lane.lock().unwrap().received_by("ann", &waiting);
+    assert!(node.publishes(&[r#"{"type":"broadcast","data":2}"#])[0].is_ok());
+    assert!(node.publishes(&[r#"{"type":"broadcast","data":3}"#])[0].is_ok());
+    assert!(!node.redis.exists::<_, bool>("websocket:queue:ann").unwrap());
+}
+
+#[test]
+fn a_look_is_answered_before_the_news_that_redis_takes_nothing() {
+    let book = Book::open();
+    let mut node = book.node(1);
+    let mut limit = redis::cmd("CONFIG");
+    limit.arg("SET").arg("maxmemory").arg(1);
+    let () = limit.query(&mut node.redis).unwrap();
+    let _told = node.asks(&[r#"{"type":"broadcast","data":1}"#]);
+    node.lane.lock().unwrap().look(look("ann"));
+    let heard = node.turn();
+    assert!(
+        matches!(heard[..], [Heard::Looked(..), Heard::Refused(_)]),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_receipt_finds_its_message_far_behind_the_head() {
+    let book = Book::open();
+    let (mut one, mut other) = (book.node(1), book.node(2));
+    one.publishes(&[r#"{"type":"user","target_ids":["ann"],"data":1}"#]);
+    let waiting = places(&other.looks("ann"));
+    let plain = r#"{"type":"user","target_ids":["ann"],"data":2}"#;
+    for _ in 0..40 {
+        let _: () = one.redis.lpush("websocket:queue:ann", plain).unwrap();
+    }
+    one.lane.lock().unwrap().received_by("ann", &waiting);
+    one.turn();
+    assert_eq!(
+        one.redis.llen::<_, usize>("websocket:queue:ann").unwrap(),
+        40
+    );
 }

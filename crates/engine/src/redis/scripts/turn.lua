@@ -169,25 +169,34 @@ function part.r()
   for n = 1, plain do
     if redis.call('LREM', queue, 1, values[n]) == 1 then bytes, taken = bytes + #values[n], taken + 1 end
   end
-  if count > 0 then
-    local all = redis.call('LRANGE', queue, 0, 2 * count + 14)
+  local function take(all)
     for n = 1, #all do
       local name = string.match(all[n], '^{"cursor":"[^"]*(:[%d-]+")')
       if name and places[name] then
+        places[name], count = nil, count - 1
         local head = redis.call('LINDEX', queue, 0)
         if head == all[n] then redis.call('LPOP', queue) else redis.call('LREM', queue, 1, all[n]) end
         bytes, taken = bytes + #all[n], taken + 1
       end
     end
   end
-  if taken > 0 then
+  if count > 0 then
+    -- They are near the head as a rule; whoever receives out of order has the rest looked through, too.
+    local near = 2 * count + 15
+    local all, before = redis.call('LRANGE', queue, 0, near - 1), taken
+    take(all)
+    if count > 0 and #all == near then take(redis.call('LRANGE', queue, near - (taken - before), -1)) end
+  end
+  counts.received = counts.received + taken
+  -- What is in the way of an account must not end the turn behind its appends.
+  local knows = redis.call('TYPE', account).ok
+  if taken > 0 and (knows == 'hash' or knows == 'none') then
     local known = redis.call('HMGET', account, 'waits', 'bytes')
     local rest = math.max(0, tonumber(known[2] or '0') - bytes)
     local left = math.max(0, tonumber(known[1] or '0') - taken)
     redis.call('HSET', account, 'waits', left, 'bytes', string.format('%.0f', rest))
     if left == 0 then redis.call('HDEL', account, 'told') end
     queued_bytes = queued_bytes - math.min(bytes, tonumber(known[2] or '0'))
-    counts.received = counts.received + taken
   end
   return {'passed'}
 end
