@@ -145,7 +145,8 @@ impl<S> Shard<S> {
             return;
         }
         let index = token.index();
-        let at_end = entrance.place == entrance.end.offset.place();
+        // While the log is away nobody knows whether its end is what this node has read.
+        let at_end = !entrance.degraded && entrance.place == entrance.end.offset.place();
         let connection = &mut self.connections[index as usize];
         let greeted = std::mem::replace(&mut connection.greeted, true);
         connection.told = entrance.place;
