@@ -218,11 +218,22 @@ class Balancer(Part):
 class Cluster:
     """Redis, nodes and HAProxy, which know each other."""
 
-    def __init__(self, folder, nodes=3, redis_arguments=(), settings=(), port=0, redis_port=None):
+    def __init__(
+        self,
+        folder,
+        nodes=3,
+        redis_arguments=(),
+        settings=(),
+        port=0,
+        redis_port=None,
+        reach_redis_by=None,
+    ):
+        """`reach_redis_by(redis)` is the address by which the nodes reach it, where that isn't its own."""
         folder = Path(folder)
         self.redis = Redis(folder / "redis", *redis_arguments, port=redis_port)
+        address = reach_redis_by(self.redis) if reach_redis_by else self.redis.address
         self.nodes = [
-            Node(f"n{number}", folder / f"n{number}", self.redis.address, *settings)
+            Node(f"n{number}", folder / f"n{number}", address, *settings)
             for number in range(1, nodes + 1)
         ]
         self.balancer = Balancer(folder / "haproxy", self.nodes, port)

@@ -12,9 +12,9 @@ EVERYSEC = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 NOTHING = ("--save", "", "--appendonly", "no")
 
 
-def ask_redis(cluster, *words):
+def ask_redis(redis, *words):
     """What Redis answers; an error of it is an answer, too."""
-    command = ["redis-cli", "-p", str(cluster.redis.port), *map(str, words)]
+    command = ["redis-cli", "-p", str(redis.port), *map(str, words)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return answer.stdout.strip()
 
@@ -53,9 +53,9 @@ async def until_ready(load, node):
 
 
 @contextlib.contextmanager
-def busy_redis(cluster):
+def busy(redis):
     """Redis runs a script that doesn't end by itself."""
-    command = ["redis-cli", "-p", str(cluster.redis.port), "EVAL", "while true do end", "0"]
+    command = ["redis-cli", "-p", str(redis.port), "EVAL", "while true do end", "0"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield

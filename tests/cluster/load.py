@@ -209,7 +209,11 @@ class Load:
             if letter.place is None:
                 continue
             for device in self.devices:
-                if letter.is_for(device) and device.is_promised(letter) and known_as not in device.ids:
+                if (
+                    letter.is_for(device)
+                    and device.is_promised(letter)
+                    and known_as not in device.ids
+                ):
                     lost.append(f"lost: {known_as} at {letter.place} for {device.user}")
             for user in letter.to:
                 theirs = [device for device in self.devices if device.user == user]

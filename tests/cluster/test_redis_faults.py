@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from faults import ALWAYS, EVERYSEC, NOTHING, ask_redis, busy_redis, for_a_while, under_load
+from faults import ALWAYS, EVERYSEC, NOTHING, ask_redis, busy, for_a_while, under_load
 
 
 @pytest.mark.parametrize("kept", [ALWAYS, EVERYSEC], ids=["always", "everysec"])
@@ -62,7 +62,7 @@ def test_a_redis_that_was_flushed_is_told_of(start_cluster):
     cluster = start_cluster()
 
     async def flushed(load):
-        ask_redis(cluster, "FLUSHALL")
+        ask_redis(cluster.redis, "FLUSHALL")
 
     assert under_load(cluster, flushed, redis_loses=True).told == ["log_lost"]
 
@@ -71,7 +71,7 @@ def test_a_log_that_was_deleted_is_gone_on_with_where_all_had_read_it(start_clus
     cluster = start_cluster()
 
     async def log_deleted(load):
-        ask_redis(cluster, "DEL", "websocket:log")
+        ask_redis(cluster.redis, "DEL", "websocket:log")
 
     # Whoever was behind is told so.
     assert set(under_load(cluster, log_deleted).told) <= {"node_behind"}
@@ -82,7 +82,7 @@ def test_a_redis_that_forgot_its_scripts_is_told_them_again(start_cluster):
 
     async def scripts_flushed(load):
         for _ in range(20):
-            ask_redis(cluster, "SCRIPT", "FLUSH")
+            ask_redis(cluster.redis, "SCRIPT", "FLUSH")
             await for_a_while(load, 0.05)
 
     assert under_load(cluster, scripts_flushed).told == []
@@ -94,7 +94,7 @@ def test_a_redis_that_ends_its_connections_is_connected_to_again(start_cluster, 
 
     async def clients_killed(load):
         for _ in range(3):
-            ask_redis(cluster, "CLIENT", "KILL", "TYPE", kind)
+            ask_redis(cluster.redis, "CLIENT", "KILL", "TYPE", kind)
             await for_a_while(load, 0.5)
 
     assert under_load(cluster, clients_killed).told == []
@@ -104,10 +104,10 @@ def test_a_redis_without_memory_refuses_and_goes_on_when_it_has_some(start_clust
     cluster = start_cluster()
 
     async def out_of_memory(load):
-        ask_redis(cluster, "CONFIG", "SET", "maxmemory", "1mb")
+        ask_redis(cluster.redis, "CONFIG", "SET", "maxmemory", "1mb")
         await for_a_while(load, 4)
         since = time.monotonic()
-        ask_redis(cluster, "CONFIG", "SET", "maxmemory", "0")
+        ask_redis(cluster.redis, "CONFIG", "SET", "maxmemory", "0")
         return since
 
     account = under_load(cluster, out_of_memory)
@@ -119,10 +119,10 @@ def test_a_redis_that_became_a_replica_is_away_until_it_is_a_master_again(start_
     cluster = start_cluster()
 
     async def read_only(load):
-        ask_redis(cluster, "REPLICAOF", "127.0.0.1", "1")
+        ask_redis(cluster.redis, "REPLICAOF", "127.0.0.1", "1")
         await for_a_while(load, 4)
         since = time.monotonic()
-        ask_redis(cluster, "REPLICAOF", "NO", "ONE")
+        ask_redis(cluster.redis, "REPLICAOF", "NO", "ONE")
         return since
 
     account = under_load(cluster, read_only)
@@ -133,11 +133,11 @@ def test_a_redis_that_became_a_replica_is_away_until_it_is_a_master_again(start_
 def test_a_redis_that_is_busy_is_away_until_it_is_free(start_cluster):
     cluster = start_cluster(redis_arguments=(*NOTHING, "--busy-reply-threshold", "200"))
 
-    async def busy(load):
-        with busy_redis(cluster):
+    async def busy_for_a_while(load):
+        with busy(cluster.redis):
             await for_a_while(load, 4)
             since = time.monotonic()
-            ask_redis(cluster, "SCRIPT", "KILL")
+            ask_redis(cluster.redis, "SCRIPT", "KILL")
         return since
 
-    assert under_load(cluster, busy).told == []
+    assert under_load(cluster, busy_for_a_while).told == []

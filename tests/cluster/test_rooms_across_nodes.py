@@ -108,7 +108,9 @@ def test_facts_are_right_again_soon_after_a_node_died(start_cluster, join_hub, f
     print(f"\nfacts are right {time.monotonic() - killed:.1f} s after a node's death")
     for hub in living:
         assert until(lambda hub=hub: members(hub, room) == [watcher.user, other.user])
-        assert until(lambda hub=hub: is_gone(hub, lost.user), killed + FACTS_SECONDS - time.monotonic())
+        assert until(
+            lambda hub=hub: is_gone(hub, lost.user), killed + FACTS_SECONDS - time.monotonic()
+        )
     assert watcher.is_served(), "it is told once"
 
 
@@ -141,8 +143,8 @@ def is_gone(hub, user):
 
 def reaper_of(cluster):
     """The name of the node that looks for the dead, if there is one yet."""
-    node = ask_redis(cluster, "GET", "websocket:reaper")
-    return node and ask_redis(cluster, "HGET", "websocket:nodes", node)
+    node = ask_redis(cluster.redis, "GET", "websocket:reaper")
+    return node and ask_redis(cluster.redis, "HGET", "websocket:nodes", node)
 
 
 def until_there_is(ask):
