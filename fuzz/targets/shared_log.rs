@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
         Reply::Number(0),
         Reply::Text(bytes.to_vec()),
     ];
-    let looked = Looked::read(&user, &answer);
+    let looked = Looked::read(&user, 1_700_000_000_000, &answer);
     assert_eq!(looked.found.waiting.len() + looked.unreadable, count);
 });
 

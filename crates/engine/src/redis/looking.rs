@@ -7,9 +7,12 @@ use serde_json::value::RawValue;
 use wshub_hub::message::Frame;
 use wshub_hub::queues::Found;
 use wshub_hub::resume::Wanted;
-use wshub_hub::{Message, Publication};
+use wshub_hub::tail::fresh_id;
+use wshub_hub::{Message, Now, Publication};
 use wshub_protocol::client_message::{Target, parse_publish};
 use wshub_protocol::{Cursor, SessionId, UserId, server_message};
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::reply::Reply;
 
@@ -74,9 +77,9 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Reads the answer to a look: the entries, how many were lost, and who was told what.
+    /// Reads the answer to a look at this time: the entries, how many were lost, and who was told what.
     #[must_use]
-    pub fn read(user: &UserId, answer: &[Reply]) -> Self {
+    pub fn read(user: &UserId, unix_ms: u64, answer: &[Reply]) -> Self {
         let [_, entries, missed, told] = answer else {
             return Self::default();
         };
@@ -95,7 +98,7 @@ impl Looked {
         for entry in entries.list() {
             match read_kept(user, entry.bytes()) {
                 Some(message) => looked.found.waiting.push(Arc::new(message)),
-                None => looked.read_plain(user, entry.bytes()),
+                None => looked.read_plain(user, unix_ms, entry.bytes()),
             }
         }
         looked.found.waiting.sort_by_key(|message| message.place());
@@ -103,7 +106,8 @@ impl Looked {
     }
 
     /// Another program's message has the shape of a client's. What can't be read goes with the next receipt, too.
-    fn read_plain(&mut self, user: &UserId, bytes: &[u8]) {
+    fn read_plain(&mut self, user: &UserId, unix_ms: u64, bytes: &[u8]) {
+        let twins = self.plain.iter().filter(|plain| *plain == bytes).count();
         self.plain.push(bytes.to_vec());
         let publish = parse_publish(bytes).ok();
         let Some(publish) = publish.filter(|publish| matches!(publish.target, Target::Users(_)))
@@ -111,8 +115,10 @@ impl Looked {
             self.unreadable += 1;
             return;
         };
-        let id = publish.id.as_ref().map_or("", |id| id.as_str());
-        let message = user_message(user, id, "", 0, None, None, &publish.data);
+        let id = publish.id.as_ref();
+        let id = id.map_or_else(|| plain_id(bytes, twins), |id| id.as_str().to_owned());
+        let time = unix_ms / 1000;
+        let message = user_message(user, &id, "", time, None, None, &publish.data);
         self.found.waiting.push(Arc::new(message));
     }
 
@@ -136,6 +142,18 @@ impl Looked {
         });
         received
     }
+}
+
+/// The id of a message that has none, the same at each look, so that clients know it again.
+fn plain_id(bytes: &[u8], twins: usize) -> String {
+    let hash = xxh3_128_with_seed(bytes, twins as u64).to_be_bytes();
+    let mut random = [0; 10];
+    random.copy_from_slice(&hash[..10]);
+    let never = Now {
+        elapsed_ms: 0,
+        unix_ms: 0,
+    };
+    fresh_id(never, &random)
 }
 
 fn read_kept(user: &UserId, bytes: &[u8]) -> Option<Message> {

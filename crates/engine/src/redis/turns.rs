@@ -219,7 +219,8 @@ impl Turns {
                 if let Some(counts) = counts.first() {
                     self.count(counts.list());
                 }
-                self.done(wishes, end.number(), answers.list(), &under_way.call, lane)
+                let at = (end.number(), redis_ms.number());
+                self.done(wishes, at, answers.list(), &under_way.call, lane)
             }
             word => {
                 let first = under_way.sent == 1;
@@ -236,7 +237,7 @@ impl Turns {
     fn done(
         &mut self,
         wishes: Wishes,
-        end: u64,
+        (end, redis_ms): (u64, u64),
         answers: &[Reply],
         call: &Call,
         lane: &std::sync::Mutex<Lane>,
@@ -279,7 +280,8 @@ impl Turns {
                 answers.next();
                 continue;
             };
-            let looked = Looked::read(&look.wanted.user, answers.next().unwrap_or_default());
+            let answer = answers.next().unwrap_or_default();
+            let looked = Looked::read(&look.wanted.user, redis_ms, answer);
             if !looked.plain.is_empty() && self.plain.len() < MOST_PLAIN {
                 let user = look.wanted.user.as_str().into();
                 self.plain.insert(user, looked.plain.clone());

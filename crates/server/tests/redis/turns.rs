@@ -356,6 +356,17 @@ fn what_another_program_pushed_is_found_and_goes_with_the_next_receipt() {
     let looked = node.looks("ann");
     assert_eq!(texts(&looked), [r#"{"by":"hand""#, "1"]);
     assert_eq!(looked.unreadable, 1);
+    let json = |at: usize| -> serde_json::Value {
+        serde_json::from_slice(looked.found.waiting[at].frame.json()).unwrap()
+    };
+    assert!(
+        json(0)["timestamp"].as_u64() > Some(1_700_000_000),
+        "it has the time of the look"
+    );
+    let again = node.looks("ann");
+    let id = |looked: &Looked| looked.found.waiting[0].frame.json()[..60].to_vec();
+    assert_eq!(id(&again), id(&looked), "it is known again by its id");
+    assert_eq!(json(0)["id"].as_str().map(str::len), Some(36));
     let last = places(&looked)[1];
     node.lane.lock().unwrap().received_by("ann", &[last]);
     node.turn();
