@@ -272,13 +272,17 @@ impl Cluster {
         drop(entering);
         let ready: Vec<Entering> = ready;
         for Entering {
-            look,
+            mut look,
             mut looked,
             place,
         } in ready
         {
-            if place < tail.dropped() {
-                // The log has moved on beyond what was found: it is to be found again.
+            let after = look.wanted.after.as_ref();
+            let resumes_at = after.and_then(|after| tail.resumable(after));
+            if place < tail.dropped() || (look.resumes && resumes_at.is_none()) {
+                // The log has moved on beyond what was found, or beyond the place from which it was to be given: it is
+                // to be found again, and who goes on from behind it is to be remembered there.
+                look.resumes = resumes_at.is_some();
                 lock(&self.lane).look(look);
                 self.wake.notify_one();
                 continue;
@@ -289,8 +293,6 @@ impl Cluster {
                 wanted,
                 ..
             } = look;
-            let after = wanted.after.as_ref();
-            let resumes_at = after.and_then(|after| tail.resumable(after));
             if let Some(seen) = resumes_at {
                 let places = looked.take_received(&wanted, seen);
                 if !places.is_empty() {
@@ -339,7 +341,10 @@ impl Cluster {
 
     /// All who are in rooms of this node are to be said anew.
     pub(super) fn say_members_anew(&self) {
-        let changes = lock(&self.mine).say_anew();
+        let mut mine = lock(&self.mine);
+        let told = lock(&self.tail).members_of(self.incarnation());
+        let changes = mine.say_anew(told);
+        // What is said meanwhile comes behind it.
         lock(&self.lane).say_anew(changes);
         self.wake.notify_one();
     }
@@ -380,23 +385,19 @@ impl Engine for Cluster {
     }
 
     fn enter(&self, now: Now, shard: usize, token: Token, wanted: Wanted) {
-        let changes: Vec<_> = {
-            let mut mine = lock(&self.mine);
-            let rooms = wanted.rooms.iter().flatten();
-            rooms
-                .filter_map(|room| mine.come(room, &wanted.user).0)
-                .collect()
-        };
-        let resumes = {
-            let tail = lock(&self.tail);
-            wanted
-                .after
-                .as_ref()
-                .is_some_and(|after| tail.resumable(after).is_some())
-        };
+        let mut mine = lock(&self.mine);
+        let mut tail = lock(&self.tail);
         let mut lane = lock(&self.lane);
-        changes.into_iter().for_each(|change| lane.change(change));
+        for room in wanted.rooms.iter().flatten() {
+            mine.come(room, &wanted.user)
+                .0
+                .into_iter()
+                .for_each(|change| lane.change(change));
+        }
+        drop(mine);
         if lane.is_there() {
+            let after = wanted.after.as_ref();
+            let resumes = after.is_some_and(|after| tail.resumable(after).is_some());
             lane.look(Look {
                 shard,
                 token,
@@ -407,8 +408,9 @@ impl Engine for Cluster {
             drop(lane);
             self.wake.notify_one();
         } else {
+            // The tail stays locked: who is let in now hears that the log is back, even if that is right now.
             drop(lane);
-            lock(&self.tail).enter_degraded(shard, token, wanted, &*self.inboxes);
+            tail.enter_degraded(shard, token, wanted, &*self.inboxes);
         }
     }
 
@@ -416,8 +418,8 @@ impl Engine for Cluster {
         match question {
             Question::Join(token, joining) => self.join(shard, token, joining),
             Question::Left(room, user) => {
-                let change = lock(&self.mine).leave(&room, &user);
-                if let Some(change) = change {
+                let mut mine = lock(&self.mine);
+                if let Some(change) = mine.leave(&room, &user) {
                     lock(&self.lane).change(change);
                     self.wake.notify_one();
                 }
@@ -464,3 +466,6 @@ impl Engine for Cluster {
         lock(&self.standing).clone()
     }
 }
+
+#[cfg(test)]
+mod tests;
