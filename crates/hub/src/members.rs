@@ -23,12 +23,15 @@ impl Members {
         is_new
     }
 
-    /// Takes in that a node has this user in a room no more; whether it was the last one.
+    /// Takes in that a node has this user in a room no more; whether no node has, also where this one had never said so:
+    /// the user may have been let into it here while nothing could be said.
     pub(crate) fn leave(&mut self, node: Incarnation, room: &RoomId, user: &UserId) -> bool {
         let member = (room.clone(), user.clone());
         let theirs = self.nodes.get_mut(&node);
-        let was_in = theirs.is_some_and(|theirs| theirs.remove(&member));
-        was_in && !self.has(&member)
+        if let Some(theirs) = theirs {
+            theirs.remove(&member);
+        }
+        !self.has(&member)
     }
 
     /// Takes in that a node is no more: the members that were on no other node.
@@ -41,6 +44,11 @@ impl Members {
             (one.0.as_str(), &one.1).cmp(&(other.0.as_str(), &other.1))
         });
         alone
+    }
+
+    /// The members that a node has.
+    pub(crate) fn of(&self, node: Incarnation) -> impl Iterator<Item = &(RoomId, UserId)> {
+        self.nodes.get(&node).into_iter().flatten()
     }
 
     /// The nodes that have members.
@@ -72,7 +80,7 @@ mod tests {
         assert!(!members.leave(1, &room, &user));
         assert!(!members.leave(1, &room, &user), "it had said so");
         assert!(members.leave(2, &room, &user));
-        assert!(!members.leave(2, &room, &user));
+        assert!(members.leave(2, &room, &user), "nobody has");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use wshub_hub::question::Joining;
 use wshub_hub::tail::Change;
 use wshub_protocol::{RoomId, UserId};
 
-type Member = (RoomId, UserId);
+/// A user in a room.
+pub type Member = (RoomId, UserId);
 
 /// What this node says of a user in a room.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,13 +89,17 @@ impl Mine {
         joins.into_values().flatten().collect()
     }
 
-    /// All that is to be said anew, since what was said is lost or was said by a node that is no more.
-    pub fn say_anew(&mut self) -> Vec<Change> {
-        self.said.retain(|_, said| said.is_in);
+    /// All that is to be said anew, since what was said is lost or was said by a node that is no more. `told` are those
+    /// whom the log has in rooms of this node. Of each there is a last word: one that was under way may come yet, and
+    /// whoever has left since then would be in for ever.
+    pub fn say_anew(&mut self, told: Vec<Member>) -> Vec<Change> {
+        for member in told {
+            self.said.entry(member).or_default();
+        }
         let mut changes = Vec::with_capacity(self.said.len());
         for ((room, user), said) in &mut self.said {
             said.under_way = 1;
-            changes.push(change(room, user, true));
+            changes.push(change(room, user, said.is_in));
         }
         changes
     }
@@ -145,17 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_anew_is_who_is_in_by_the_last_word() {
+    fn what_is_said_anew_is_the_last_word_of_each() {
         let (room, user) = member();
-        let gone = UserId::parse("bob").unwrap();
+        let (gone, lost) = (UserId::parse("bob").unwrap(), UserId::parse("cid").unwrap());
         let mut mine = Mine::default();
         mine.come(&room, &user);
-        mine.come(&room, &gone);
+        let under_way = mine.come(&room, &gone).0.unwrap();
         mine.leave(&room, &gone);
-        let anew = mine.say_anew();
-        assert_eq!(anew.len(), 1);
-        assert_eq!(anew[0].user, user);
-        mine.read(&anew[0]);
+        let mut anew = mine.say_anew(vec![(room.clone(), lost.clone())]);
+        anew.sort_by(|one, other| one.user.cmp(&other.user));
+        let words: Vec<_> = anew.iter().map(|word| (&word.user, word.is_in)).collect();
+        assert_eq!(words, [(&user, true), (&gone, false), (&lost, false)]);
+        anew.insert(0, under_way);
+        anew.iter().for_each(|word| _ = mine.read(word));
         assert_eq!(mine.come(&room, &user), (None, true));
+        assert_eq!(mine.leave(&room, &gone), None);
+        assert!(mine.say_anew(Vec::new()).len() == 1, "nothing stays behind");
     }
 }

@@ -78,6 +78,12 @@ impl Tail {
         }
     }
 
+    /// Who is in rooms of a node.
+    #[must_use]
+    pub fn members_of(&self, node: Incarnation) -> Vec<(RoomId, UserId)> {
+        self.members.of(node).cloned().collect()
+    }
+
     /// The nodes that have members in rooms.
     #[must_use]
     pub fn nodes_with_members(&self) -> Vec<Incarnation> {
