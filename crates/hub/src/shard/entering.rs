@@ -149,7 +149,7 @@ impl<S> Shard<S> {
         let at_end = !entrance.degraded && entrance.place == entrance.end.offset.place();
         let connection = &mut self.connections[index as usize];
         let greeted = std::mem::replace(&mut connection.greeted, true);
-        connection.told = entrance.place;
+        connection.told = connection.told.max(entrance.place);
         connection.told_at = now.tick();
         let stage = if entrance.degraded {
             Stage::Away

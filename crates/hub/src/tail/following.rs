@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use wshub_protocol::server_message::{PresenceEvent, ResetReason};
-use wshub_protocol::{Epoch, RoomId, UserId};
+use wshub_protocol::{After, Epoch, RoomId, UserId};
 
 use super::Tail;
 use crate::members::Incarnation;
@@ -144,6 +144,8 @@ impl Tail {
     }
 
     /// Lets a connection of `shard` in while the log is away: it is in its rooms and is given nothing until that is back.
+    /// Nobody has looked into its user's queue, so the place that it is told must not prove that it has seen what is in
+    /// there: it is the one that it came with, or the one before all.
     pub fn enter_degraded<S>(
         &mut self,
         shard: usize,
@@ -151,6 +153,10 @@ impl Tail {
         wanted: Wanted,
         post: &impl Post<S>,
     ) {
+        let cursor = match wanted.after {
+            Some(After::Places(cursors)) if cursors.len() == 1 => cursors[0],
+            _ => self.cursor(0),
+        };
         let rooms = wanted.rooms.into_iter();
         let rooms =
             rooms.map(|room| room.map(|id| self.enter_room(shard, &id, &wanted.user, false, post)));
@@ -158,11 +164,11 @@ impl Tail {
             rooms: rooms.collect(),
             user: wanted.user,
             end: self.end(),
-            cursor: self.end(),
+            cursor,
             degraded: true,
             again: wanted.again,
             resumed: false,
-            place: self.end,
+            place: 0,
             waiting: Vec::new(),
             pending: 0,
             missed: 0,

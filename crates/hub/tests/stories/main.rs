@@ -8,6 +8,7 @@ mod clocks;
 mod closing;
 mod compression;
 mod connecting;
+mod degraded;
 mod disconnecting;
 mod draining;
 mod fairness;

@@ -399,6 +399,21 @@ impl World {
         node.lock().have_enter_anew(reason, &*node.inboxes);
     }
 
+    /// The log goes away: whoever comes is let in, and is given nothing.
+    pub(crate) fn log_goes_away(&self) {
+        self.turns.borrow_mut().node.log_is_away = true;
+    }
+
+    /// The log is there again.
+    pub(crate) fn log_comes_back(&self) {
+        {
+            let node = &mut self.turns.borrow_mut().node;
+            node.log_is_away = false;
+            node.lock().have_enter_anew(None, &*node.inboxes);
+        }
+        self.settled();
+    }
+
     /// The messages that the log took, oldest first.
     pub(crate) fn with_log<T>(&self, look: impl FnOnce(&[Entry]) -> T) -> T {
         look(&self.turns.borrow().node.log)

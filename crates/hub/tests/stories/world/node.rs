@@ -84,6 +84,8 @@ pub(crate) struct Node {
     pub(crate) engine: Memory<Socket, Inboxes>,
     /// The log takes what is published, and nobody learns of it.
     pub(crate) answers_are_lost: bool,
+    /// The log is away: nobody looks into queues.
+    pub(crate) log_is_away: bool,
 }
 
 impl Node {
@@ -115,6 +117,7 @@ impl Node {
             shards: counters.iter().map(shard).collect(),
             effects: counters.iter().map(|_| VecDeque::new()).collect(),
             answers_are_lost: false,
+            log_is_away: false,
             engine: Memory::new(
                 Arc::clone(&tail),
                 Arc::clone(&inboxes),
@@ -311,6 +314,10 @@ impl Node {
     fn act_on(&mut self, now: Now, shard: usize, effect: Effect<Socket>, links: &mut [Link]) {
         match effect {
             Effect::Publish(..) => unreachable!("publications are gathered into batches"),
+            Effect::Enter(token, wanted) if self.log_is_away => {
+                let mut tail = self.lock();
+                tail.enter_degraded(shard, token, *wanted, &*self.inboxes);
+            }
             Effect::Enter(token, wanted) => self.engine.enter(now, shard, token, *wanted),
             Effect::Ask(question) => {
                 if let Question::CatchUp(_, behind) = &question {
