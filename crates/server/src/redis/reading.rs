@@ -244,7 +244,8 @@ fn entries_of(answer: &Value) -> &[Value] {
 pub(super) fn raw_of(entry: &Value) -> (&[u8], &[u8]) {
     match list_of(entry) {
         [Value::BulkString(id), fields] => match list_of(fields) {
-            [_, Value::BulkString(text)] => (id, text),
+            // A later format may have further fields.
+            [_, Value::BulkString(text), ..] => (id, text),
             _ => (id, &[]),
         },
         _ => (&[], &[]),
