@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wshub_protocol::extensions::Deflate;
 use wshub_protocol::reader::Reader;
+use wshub_protocol::server_message::ResetReason;
 use wshub_protocol::{CloseCode, SessionId};
 
 use crate::message::Message;
@@ -141,8 +142,8 @@ pub(crate) enum Stage {
     Asked,
     /// For room in its outbox.
     Ready,
-    /// For the log, which is away.
-    Away,
+    /// For the log, which is away; why it is told to reload once that is back.
+    Away(ResetReason),
 }
 
 impl CatchingUp {

@@ -152,7 +152,7 @@ impl<S> Shard<S> {
         connection.told = connection.told.max(entrance.place);
         connection.told_at = now.tick();
         let stage = if entrance.degraded {
-            Stage::Away
+            Stage::Away(entrance.again.unwrap_or(ResetReason::NodeBehind))
         } else {
             Stage::Ready
         };
@@ -171,6 +171,8 @@ impl<S> Shard<S> {
         connection.catching_up = Some(catching_up.into());
         self.json.clear();
         match entrance.again {
+            // It is told when the log is back: it would else reload twice.
+            Some(_) if entrance.degraded => {}
             Some(reason) => {
                 server_message::write_reset(&mut self.json, reason, &entrance.cursor);
                 let reset = Shared::Reset(frame::encode(Opcode::Text, false, &self.json));
@@ -317,19 +319,24 @@ impl<S> Shard<S> {
     pub(super) fn all_enter_anew(&mut self, reason: Option<ResetReason>, end: Cursor) {
         self.end = Some(end);
         self.outgoing.epoch = end.epoch;
-        let is_away = |connection: &Connection<S>| {
-            let catching_up = connection.catching_up.as_ref();
-            catching_up.is_some_and(|catching_up| catching_up.stage == Stage::Away)
+        let away = |connection: &Connection<S>| {
+            let stage = connection.catching_up.as_ref()?.stage;
+            match stage {
+                Stage::Away(reason) => Some(reason),
+                Stage::Entering | Stage::Asked | Stage::Ready => None,
+            }
         };
         let lost: Vec<_> = self
             .connections
             .iter()
             .filter(|(_, connection)| connection.greeted && connection.phase == Phase::Open)
-            .filter(|(_, connection)| reason.is_some() || is_away(connection))
-            .map(|(index, connection)| Token::new(index as u32, connection.generation))
+            .filter_map(|(index, connection)| {
+                let reason = reason.or_else(|| away(connection))?;
+                Some((Token::new(index as u32, connection.generation), reason))
+            })
             .collect();
-        for token in lost {
-            self.enter_anew(token, reason.unwrap_or(ResetReason::NodeBehind));
+        for (token, reason) in lost {
+            self.enter_anew(token, reason);
         }
     }
 
