@@ -1,4 +1,4 @@
-"""A cluster on this machine: Redis, nodes and HAProxy as processes that end with whoever started them."""
+"""A cluster on this machine: Redis, nodes and HAProxy, which end with whoever started them."""
 
 import ctypes
 import http.client
@@ -53,7 +53,7 @@ def free_port():
 
 
 def dies_with_its_parent():
-    """Run in a child before it becomes a part: the kernel ends it when the thread that started it ends."""
+    """Has the kernel end the process when the thread that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -228,7 +228,7 @@ class Cluster:
         redis_port=None,
         reach_redis_by=None,
     ):
-        """`reach_redis_by(redis)` is the address by which the nodes reach it, where that isn't its own."""
+        """`reach_redis_by(redis)` is the address that nodes are told, where it isn't its own."""
         folder = Path(folder)
         self.redis = Redis(folder / "redis", *redis_arguments, port=redis_port)
         address = reach_redis_by(self.redis) if reach_redis_by else self.redis.address
@@ -252,7 +252,7 @@ class Cluster:
         return self
 
     def rolling_restart(self, say=print):
-        """Restarts node after node, each when the one before is ready again; what all of them said."""
+        """Restarts node after node, each when the one before is ready; adds up what they say."""
         moved = lost = 0
         for node in self.nodes:
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What the tests of a cluster stand on: clusters of a test's own, people, and a load with its account."""
+"""What the tests of a cluster stand on: clusters of a test's own, and people on them."""
 
 import contextlib
 import uuid
@@ -37,7 +37,7 @@ def start_cluster(tmp_path):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """A cluster that the tests of a file share: for what concerns only one's own users and rooms."""
+    """A cluster that a file's tests share: for what concerns only one's own users and rooms."""
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
         cluster.start()
@@ -75,7 +75,7 @@ def join_hub():
 
 @pytest.fixture
 def come_back(join_hub):
-    """Somebody comes to a node, the same or another, with the session and the place that they knew."""
+    """Somebody comes to any node with the session and the place that they knew."""
 
     def return_to(hub, person, **asks):
         person.close()

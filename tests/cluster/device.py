@@ -1,4 +1,4 @@
-"""A client that never gives up: it connects to any node, resumes as the contract says, and records what it was given."""
+"""A client that never gives up: it connects to any node, resumes, and records what it was given."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 CURSOR = re.compile(r"(\d+)\.[0-9a-f]+:0:(\d+)-(\d+)")
-# A client that hears nothing for so long asks for a sign of life, and leaves if none comes in as long again.
+# A client that hears nothing for so long asks for a sign of life; none in as long, and it leaves.
 SILENCE = 1.5
-# The first time that a client waits before it comes back; each further one is twice as long, and random.
+# How long a client waits before it comes back, at most; each further time twice as long.
 BACKOFF, LONGEST_BACKOFF = 0.5, 4.0
 DRAINING = 1012
 
@@ -27,7 +27,7 @@ def place_of(cursor):
 
 
 class Span:
-    """A piece of the log of which the device was promised everything: behind `begin`, up to `end`."""
+    """A piece of the log that the device was promised all of: behind `begin`, up to `end`."""
 
     def __init__(self, begin):
         self.begin, self.end = begin, begin
@@ -42,7 +42,7 @@ class Device:
         self.at = first_node
         self.socket = None
         self.session = self.after = None
-        # The pieces of the log that were promised, the last one open still; and from where on each room was.
+        # The pieces of the log that were promised, and from where on each room was.
         self.spans = []
         self.room_from = {}
         # What was given: by place, and by (sender, id).
@@ -106,7 +106,7 @@ class Device:
                 if asked:
                     # Nobody says goodbye to a node that is silent.
                     socket.transport.abort()
-                    return None
+                    return
                 asked = True
                 await socket.send('{"type":"ping"}')
                 continue
@@ -183,7 +183,7 @@ class Device:
         asyncio.get_running_loop().call_later(message["delay_ms"] / 1000, self.hang_up, self.socket)
 
     def hang_up(self, socket):
-        """Leaves a node that drains, at the moment that it named; the node does so, too, just after."""
+        """Leaves a node that drains at the moment that it named; just after, the node would."""
         if socket is self.socket and socket is not None:
             self.load.say_goodbye(socket)
 
@@ -202,7 +202,7 @@ class Device:
             if message["type"] != "user":
                 self.fault(f"was given {known_as} twice at {cursor}")
         elif known_as in self.ids:
-            # In another life of the log that is a repeat of what Redis has lost; clients drop it by its id.
+            # In another life of the log that is what Redis lost; clients drop it by its id.
             self.counts["anew"] += 1
             if self.ids[known_as][0] == place[0]:
                 self.fault(f"was given {known_as} at {self.ids[known_as]} and at {cursor}")
@@ -239,7 +239,7 @@ class Device:
             self.fault(f"was told {message}")
 
     def is_promised(self, letter):
-        """Whether it was promised that it is given this message, which is in the log at this place."""
+        """Whether it was promised to be given this message, which is in the log."""
         if letter.room and not self.room_from.get(letter.room, letter.place) < letter.place:
             return False
         return any(span.has(letter.place) for span in self.spans)

@@ -1,4 +1,4 @@
-"""How something breaks under load, and what is seen of it: from the fault to the moment when all clients hear again."""
+"""How something breaks under load, and how long it takes until all clients hear again."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ def ask_redis(redis, *words):
 
 
 def under_load(cluster, fault, *, redis_loses=False, addresses=None, **options):
-    """Runs a load, has `fault(load)` break something, and waits until all clients hear again.
+    """Runs a load, has `fault(load)` break something; waits until all clients hear again.
 
-    `fault` returns the moment from which on it should be mended, or none for now. The account is printed and holds.
+    `fault` returns when it was mended, or none for now. The account is printed, and holds.
     """
 
     async def story():

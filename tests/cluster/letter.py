@@ -48,7 +48,7 @@ class Answers:
 
 
 async def post(address, message, seconds):
-    """Publishes over HTTP: the code of an error, `published`, `unreachable` or `hung`; and what was answered."""
+    """Posts it: an error's code, `published`, `unreachable` or `hung`; and what was answered."""
     try:
         return await asyncio.wait_for(exchange(address, json.dumps(message).encode()), seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""A cluster under load: devices of users on all nodes, publishers with ids who try again, and the account of it all."""
+"""A cluster under load: devices on all nodes, publishers who try again, and the account of it."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ PATIENCE = 20.0
 
 
 class Load:
-    """`async with Load(addresses)`: it runs inside; `settle` ends it and adds up what came of it."""
+    """Runs as long as its `async with`; `settle` ends it and adds up what came of it."""
 
     def __init__(self, addresses, *, users=10, rooms=3, a_second=200, nodes_stop=False):
         self.addresses = addresses
@@ -169,9 +169,9 @@ class Load:
     # The account.
 
     async def settle(self, *, redis_loses=False):
-        """Ends the publishing, waits until all was given, and holds what came against what was acknowledged.
+        """Ends the publishing, waits until all was given, and adds up what came of it.
 
-        With `redis_loses`, messages may be gone with a Redis that lost them; clients must have been told then.
+        With `redis_loses`, messages may be gone of which clients were told.
         """
         self.stops.set()
         done, late = await asyncio.wait(self.publishers, timeout=PATIENCE)

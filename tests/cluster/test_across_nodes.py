@@ -1,4 +1,4 @@
-"""People on different nodes are in one hub: messages, queues, rooms and places in the log are the same everywhere."""
+"""People on different nodes are in one hub: messages, queues and places are the same everywhere."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The network between nodes and Redis cuts, delays, truncates and swallows: nothing acknowledged is lost or doubled."""
+"""The network to Redis cuts, delays, truncates and swallows: nothing is lost or doubled."""
 
 import contextlib
 import time

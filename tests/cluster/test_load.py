@@ -1,4 +1,4 @@
-"""A cluster to which nothing happens: what is acknowledged on any node reaches all, once, in one order."""
+"""A cluster to which nothing happens: what any node acknowledges reaches all, in one order."""
 
 import asyncio
 import time

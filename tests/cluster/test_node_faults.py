@@ -1,4 +1,4 @@
-"""Nodes die, stop and come back under load: nothing that was acknowledged is lost or comes twice."""
+"""Nodes die, stop and come back under load: nothing acknowledged is lost or comes twice."""
 
 import os
 import time

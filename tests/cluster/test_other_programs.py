@@ -1,4 +1,4 @@
-"""Other programs speak to a hub through its Redis: what makes sense is delivered everywhere, garbage is ignored."""
+"""Other programs speak through Redis: what makes sense is delivered, garbage is ignored."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A node without Redis: how it starts, what it answers meanwhile, and how its clients come back to all of it."""
+"""A node without Redis: how it starts, what it answers, and how its clients get all of it."""
 
 import contextlib
 import time
@@ -159,7 +159,8 @@ def test_entries_of_a_later_format_are_stepped_over(start_node, redis, join_hub)
         local log, meta = KEYS[1], KEYS[2]
         local epoch, last = unpack(redis.call('HMGET', meta, 'epoch', 'end'))
         local place = string.match(epoch, '^%d+') .. '-' .. (tonumber(last) + 1)
-        redis.call('XADD', log, place, 'l', '2 ' .. epoch .. ' ' .. last .. ' 0 more', 'new', 'words')
+local entry = '2 ' .. epoch .. ' ' .. last .. ' in other words'
+        redis.call('XADD', log, place, 'e', entry, 'new', 'field')
         return redis.call('HINCRBY', meta, 'end', 1)
     """
     for number in range(3):

@@ -1,4 +1,4 @@
-"""Redis dies, stops, forgets and refuses under load: nothing that it kept is lost, and what it lost clients are told."""
+"""Redis dies, stops, forgets and refuses under load: what it kept comes, what it lost is told."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Who is in a room is told alike by all nodes, at the same place in the log, through moves and deaths."""
+"""Who is in a room is told alike by all nodes, through moves, deaths and sleeps."""
 
 import time
 
@@ -64,7 +64,7 @@ def test_who_moves_to_another_node_is_not_told_to_have_left(hubs, join_hub, come
     assert watcher.hear("presence")["event"] == "join"
     moved = come_back(hubs[2], mover, rooms=room)
     assert moved.hear("joined")["members"] == 2
-    # Somebody else loses the connection at the same time: when that is told the grace is over for both.
+    # Another one loses the connection now: when that is told the grace is over for both.
     other = join_hub(hubs[1], fresh("cy"))
     other.join(room)
     assert watcher.hear("presence") == presence(room, "join", other.user)

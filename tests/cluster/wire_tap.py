@@ -1,4 +1,4 @@
-"""A bad network between nodes and Redis: it passes bytes on, until it is told to cut, delay, truncate or swallow them."""
+"""A bad network before Redis: it passes bytes on, or cuts, delays, truncates and swallows them."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import threading
 
 
 class WireTap:
-    """Listens on a port of the system's choice; what it does may be changed at any time, from any thread."""
+    """Listens on a port of the system's choice; its ways may be changed at any time."""
 
     def __init__(self, port):
         """`port` is where Redis listens."""
@@ -33,6 +33,7 @@ class WireTap:
 
     def close(self):
         self.cut()
+        self.call(self.end_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 
@@ -44,6 +45,13 @@ class WireTap:
                 writer.transport.abort()
 
         self.call(abort())
+
+    @staticmethod
+    async def end_all():
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def mend(self):
         self.delay, self.ends_after = 0.0, None
@@ -58,10 +66,12 @@ class WireTap:
             ends = {writer, onward}
             self.connections |= ends
             try:
-                await asyncio.gather(
-                    self.carry(reader, onward, lambda: self.swallows_questions, False),
-                    self.carry(upstream, writer, lambda: self.swallows_answers, True),
-                )
+                there = self.carry(reader, onward, lambda: self.swallows_questions, False)
+                back = self.carry(upstream, writer, lambda: self.swallows_answers, True)
+                ways = [self.loop.create_task(way) for way in (there, back)]
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in ways:
+                    way.cancel()
             finally:
                 self.connections -= ends
                 for end in ends:
@@ -71,19 +81,24 @@ class WireTap:
 
     async def carry(self, source, target, swallows, counts):
         passed = 0
-        while piece := await source.read(65536):
+        while piece := await self.read(source):
             if self.delay:
                 await asyncio.wait([self.loop.create_future()], timeout=self.held_back())
             if swallows():
                 continue
             if counts and self.ends_after is not None and passed + len(piece) > self.ends_after:
                 target.write(piece[: max(0, self.ends_after - passed)])
-                await target.drain()
-                raise ConnectionAbortedError("cut in the middle of an answer")
+                return
             passed += len(piece)
             target.write(piece)
-            await target.drain()
-        raise ConnectionAbortedError("one side has gone")
+
+    @staticmethod
+    async def read(source):
+        """What comes next; nothing at the end, whichever way that comes."""
+        try:
+            return await source.read(65536)
+        except OSError:
+            return b""
 
     def held_back(self):
         return self.random.uniform(0, self.delay)
