@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 import table
+from clusters import benchmark, cluster
 from machine import circumstances, release_folder
 from scenarios import SCENARIOS, most_clients
-from servers import RunFailed, measure
+from servers import LOADER_CORE, RunFailed, last_words, measure, on_core, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/benchmarks.md"
@@ -88,7 +89,7 @@ def run(name, asked, programs):
             for one in SCENARIOS[name].runs():
                 say(f"{name} {number}/{asked.rounds}: {one.server} {' '.join(one.load)}")
                 with tempfile.TemporaryDirectory() as folder:
-                    figures = measure(one, programs, Path(folder))
+                    figures = figures_of(one, programs, Path(folder))
                 line = {
                     "scenario": name,
                     "round": number,
@@ -106,6 +107,19 @@ def run(name, asked, programs):
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         (RAW / f"{name}.jsonl").write_text(text)
     return True
+
+
+def figures_of(one, programs, folder):
+    """What one run finds. In `folder` the servers work and speak."""
+    if one.server == "redis":
+        return benchmark(one, folder)
+    servers, preexec = (serving, on_core(LOADER_CORE)) if one.nodes == 0 else (cluster, None)
+    with servers(one, programs, folder) as told:
+        try:
+            return measure(one, programs, told, preexec)
+        except RunFailed as failure:
+            said = [last_words(place.parent) for place in sorted(folder.rglob("said"))]
+            raise RunFailed("\n".join([str(failure), "the servers said:", *said])) from None
 
 
 def say(text):

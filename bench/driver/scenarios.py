@@ -9,6 +9,7 @@ from dataclasses import dataclass
 FANOUT = {1_000: (300, 400, 6_400), 5_000: (60, 128, 1_280), 19_000: (20, 96, 340)}
 ROOM, DEFLATE = 5_000, 5_000
 ROOMS, MEMBERS, SHARDS = 1_000_000, 19_000, 8
+TARGETS, CALLS = 1_000, 100_000
 SMALL, BIG, VISITORS = 10, 10_000, 50
 BROADCAST, SPEECH = (
     512 * 1024 - 256,
@@ -26,6 +27,7 @@ class Run:
     load: list[str]
     settings: tuple[str, ...] = ()  # as of `--set`
     shards: int = 1
+    nodes: int = 0  # of a cluster over Redis; with 0 it is one by itself
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,27 @@ def receipts():
     yield Run("wshub", "hundred", ["receipts", *paced, *options(targets=100, batch=1)])
 
 
+def crossing():
+    """On one node by itself, and from one node of a cluster to another."""
+    for nodes, told in ((0, "one node"), (2, "two nodes")):
+        yield Run("wshub", told, ["crossing"], nodes=nodes)
+
+
+def publishing():
+    """What Redis alone gives of the script, then a node over it."""
+    for to, users in (("room", 0), ("users", TARGETS)):
+        yield Run("redis", to, [to, str(CALLS)])
+        yield Run("wshub", to, ["publishing", *options(users=users)], nodes=1)
+
+
+def tailing():
+    yield Run("wshub", "log", ["tailing"], nodes=1)
+
+
+def failover():
+    yield Run("wshub", "users", ["storm"], nodes=2)
+
+
 def spread(clients, alone, many):
     return ["fanout", *options(clients=clients, in_flight="1,64", messages=f"{alone},{many}")]
 
@@ -117,6 +140,10 @@ SCENARIOS = {
     "resume": Scenario("100 missed messages, while 1,000 to 1,000,000 others passed", resume, 500),
     "storm": Scenario("5,000 clients that resume at once", storm, 5_000),
     "receipts": Scenario("messages to users with receipts, beside broadcasts", receipts, 1_000),
+    "crossing": Scenario("1,000 messages a second from node to node over Redis", crossing, 1),
+    "publishing": Scenario("acknowledged publishes to a node over Redis", publishing, TARGETS),
+    "tailing": Scenario("a node reads a log in Redis that is for others", tailing, 1),
+    "failover": Scenario("5,000 clients resume on another node at once", failover, 5_000),
 }
 
 

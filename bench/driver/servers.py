@@ -16,36 +16,24 @@ class RunFailed(Exception):
     """A run without a figure; the text says why."""
 
 
-def measure(run, programs, folder):
-    """The figures of one run, as the loader tells them. In `folder` the server works and speaks."""
-    with serving(run, programs, folder) as (pid, address):
-        command = [
-            programs["load"],
-            "--server",
-            address,
-            "--pid",
-            str(pid),
-            "--dialect",
-            run.server,
-        ]
-        try:
-            load = subprocess.run(
-                [*command, *run.load],
-                capture_output=True,
-                text=True,
-                timeout=LOADING,
-                preexec_fn=on_core(LOADER_CORE),
-            )
-        except subprocess.TimeoutExpired:
-            raise RunFailed(f"the loader took over {LOADING} s") from None
+def measure(run, programs, told, preexec=None):
+    """The figures of one run, as the loader tells them; `told` is what it is told of servers."""
+    command = [programs["load"], *told, *run.load]
+    try:
+        load = subprocess.run(
+            command, capture_output=True, text=True, timeout=LOADING, preexec_fn=preexec
+        )
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"the loader took over {LOADING} s") from None
     if load.returncode != 0:
-        raise RunFailed(f"{load.stderr.strip()}\nthe server said:\n{last_words(folder)}")
+        raise RunFailed(load.stderr.strip())
     return json.loads(load.stdout)
 
 
 @contextlib.contextmanager
 def serving(run, programs, folder):
-    """A server of its own: a free port, none of the caller's configuration."""
+    """A server of its own, and what the loader is told of it: a free port, none of the caller's
+    configuration."""
     arguments = {
         "bare": ["127.0.0.1:0"],
         "wshub": ["serve", "--listen", "127.0.0.1:0", "--shards", str(run.shards)]
@@ -54,7 +42,7 @@ def serving(run, programs, folder):
     command = [programs[run.server], *arguments[run.server]]
     with running(command, folder, on_core(SERVER_CORE)) as (process, address):
         time.sleep(0.3)  # What starting costs isn't what a connection costs.
-        yield process.pid, address
+        yield ["--server", address, "--pid", str(process.pid), "--dialect", run.server]
 
 
 @contextlib.contextmanager

@@ -257,6 +257,52 @@ def receipts(rounds):
             yield Row(figure, ratios, at_most=goal if variant == "one" else None)
 
 
+def crossing(rounds):
+    def p50(variant):
+        return rounds.each("wshub", variant, lambda figures: figures["latency"]["p50_ms"])
+
+    pairs = zip(p50("two nodes"), p50("one node"), strict=True)
+    more = [two - one for two, one in pairs]
+    yield Row("1,000 messages/s from node to node, p50: more than on one", more, " ms", at_most=1)
+    for variant in ("one node", "two nodes"):
+        yield Row(f"the same, {variant}: until a client has it, p50", p50(variant), " ms")
+
+
+def publishing(rounds):
+    def acked(figures):
+        return figures["acked_per_s"]
+
+    for to, goal in (("room", 0.5), ("users", 0.35)):
+        ratios = rounds.ratios(("wshub", to), ("redis", to), acked)
+        figure = f"acknowledged publishes to {to}, a node over Redis: × redis-benchmark's"
+        yield Row(figure, ratios, at_least=goal)
+        for server, told in (("wshub", "a node"), ("redis", "redis-benchmark")):
+            yield Row(f"the same to {to}, {told}", rounds.each(server, to, acked), "/s")
+        for whose, key in (
+            ("the node's", "cpu_us_per_message"),
+            ("Redis'", "redis_cpu_us_per_message"),
+        ):
+            used = rounds.each("wshub", to, lambda figures, key=key: figures[key])
+            yield Row(f"the same to {to}: {whose} CPU per message", used, " µs")
+
+
+def tailing(rounds):
+    def pick(key):
+        return rounds.each("wshub", "log", lambda figures: figures[key])
+
+    figure = "reading a log in Redis of 200-byte messages for others"
+    yield Row(figure, pick("read_per_s"), "/s", at_least=200_000)
+    yield Row("the same: the node's CPU per message", pick("cpu_us_per_message"), " µs")
+    yield Row("the same: Redis' CPU per message", pick("redis_cpu_us_per_message"), " µs")
+
+
+def failover(rounds):
+    took = rounds.each("wshub", "users", lambda figures: figures["all_caught_up_s"])
+    yield Row("5,000 clients resume after their node's death: all caught up", took, " s", at_most=5)
+    cpu = rounds.each("wshub", "users", lambda figures: figures["cpu_us_per_resume"])
+    yield Row("the same: the other node's CPU of a resume", cpu, " µs")
+
+
 def part_of(parts, key, value, figure):
     def pick(figures):
         return next(part[figure] for part in figures[parts] if part[key] == value)
@@ -279,4 +325,8 @@ ROWS = {
     "resume": resume,
     "storm": storm,
     "receipts": receipts,
+    "crossing": crossing,
+    "publishing": publishing,
+    "tailing": tailing,
+    "failover": failover,
 }
