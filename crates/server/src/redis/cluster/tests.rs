@@ -99,8 +99,8 @@ fn who_can_be_given_nothing_from_their_place_any_more_is_looked_up_as_going_on_f
     let look = world.looks().pop().unwrap();
     assert!(look.resumes);
     let (reason, looked_at) = (ResetReason::LogLost, place(1, 5));
-    let inboxes = &*world.cluster.inboxes;
-    lock(&world.cluster.tail).go_on_from(epoch(2), place(2, 1) - 1, reason, inboxes);
+    let (now, inboxes) = (world.cluster.clock.now(), &*world.cluster.inboxes);
+    lock(&world.cluster.tail).go_on_from(now, (epoch(2), place(2, 1) - 1), reason, inboxes);
     world.reads(1);
     world.cluster.looked(look, Box::default(), looked_at);
     world.cluster.let_in();
