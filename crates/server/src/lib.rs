@@ -47,8 +47,12 @@
 //! or is told that it can't be.
 //!
 //! **Users who are away.** A message to a user waits in memory until one of the user's connections has received it:
-//! 100 messages and half an hour unless [set](Builder::set). Log and queues end with the hub; what nobody may lose
-//! belongs into your database first.
+//! 100 messages and half an hour unless [set](Builder::set). Log and queues end with the hub, or live in a Redis; what
+//! nobody may lose belongs into your database first.
+//!
+//! **Several hubs.** With `set("redis.url", "127.0.0.1:6379")` all hubs over that Redis are one, in however many
+//! processes: a client may come back to any, and what was acknowledged outlives each. Until Redis is reached, and while
+//! it is away, clients are let in and publishing is refused ([`ErrorCode::Unavailable`]). docs/cluster.md tells more.
 //!
 //! **Publishing twice.** A message under an id of its own ([`Message::with_id`]) can be published again when nobody
 //! knows what became of it, and has no second effect.
