@@ -42,6 +42,8 @@ pub(super) struct Reader {
     pub(super) is_dead: bool,
     /// The log has begun another life: who is in rooms of this node is to be said anew.
     pub(super) is_reborn: bool,
+    /// What somebody else has put into the log stands where its next entry is to come: this life of it is over.
+    pub(super) is_spoilt: bool,
 }
 
 /// What stands where an entry is taken in.
@@ -70,17 +72,19 @@ impl Reader {
             again: false,
             is_dead: false,
             is_reborn: false,
+            is_spoilt: false,
         }
     }
 
-    /// Reads what has come, or comes within `block`; how many entries that were.
+    /// Reads what has come, or comes within `block`; whether more stands there. A log that others write to all the time
+    /// never ends, so a part that isn't full is its end.
     pub(super) async fn read(
         &mut self,
         cluster: &Cluster,
         connection: &mut MultiplexedConnection,
         log: &str,
         block: Option<Duration>,
-    ) -> Result<usize, Broken> {
+    ) -> Result<bool, Broken> {
         while !Post::<Socket>::has_room(&*cluster.inboxes) {
             tokio::time::sleep(BEHIND).await;
         }
@@ -93,15 +97,16 @@ impl Reader {
         command.arg("STREAMS").arg(log).arg(from);
         let answer: Value = command.query_async(connection).await?;
         let entries = entries_of(&answer);
-        let count = entries.len();
+        let mut more = entries.len() == READ;
         for some in entries.chunks(AT_ONCE) {
             let goes_on = self.take_all(cluster, some);
             cluster.let_in();
             if !goes_on {
+                more = true;
                 break;
             }
         }
-        Ok(count)
+        Ok(more && !self.is_spoilt)
     }
 
     /// Takes entries in; `false` if the rest is to be read again.
@@ -118,6 +123,7 @@ impl Reader {
             let (id, text) = raw_of(raw);
             let Some(entry) = entry::read(id, text) else {
                 cluster.unreadable.fetch_add(1, Ordering::Relaxed);
+                self.is_spoilt = true;
                 continue;
             };
             if !self.take(&mut place, entry, print_of(text)) {
@@ -158,6 +164,7 @@ impl Reader {
                 let from = (entry.epoch, before);
                 place.tail.go_on_from(place.now, from, reason, post);
                 self.is_reborn = true;
+                self.is_spoilt = false;
             }
         }
         self.again = false;

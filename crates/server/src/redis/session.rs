@@ -198,7 +198,7 @@ impl Session {
         let (mut is_dead, mut is_reborn) = (false, false);
         if let Some(reader) = &mut self.reader {
             // What came before is read before anybody is let in.
-            while reader.read(&self.cluster, &mut tail, &log, None).await? > 0 {}
+            while reader.read(&self.cluster, &mut tail, &log, None).await? {}
             reader.is_loading = false;
             is_dead = std::mem::take(&mut reader.is_dead);
             is_reborn = std::mem::take(&mut reader.is_reborn);
@@ -234,7 +234,7 @@ impl Session {
         let Some(reader) = &mut self.reader else {
             let epoch = match epoch {
                 Some(epoch) => epoch,
-                None => self.begin(commands, None).await?,
+                None => self.begin(commands, None, 0).await?,
             };
             self.load_members(commands).await?;
             lock(&self.cluster.tail).start_from(epoch, Reader::new(epoch).reached.place);
@@ -242,7 +242,12 @@ impl Session {
             return Ok(());
         };
         let reached = reader.reached;
-        if epoch.is_some_and(|epoch| epoch != reached.epoch) {
+        if let Some(epoch) = epoch.filter(|epoch| *epoch != reached.epoch) {
+            if epoch.ordinal <= reached.epoch.ordinal {
+                // Whoever began it knew nothing of this node's: all its places would be before those read already.
+                self.begin(commands, Some(epoch), reached.epoch.ordinal)
+                    .await?;
+            }
             // The first entry of the other life says so.
             return Ok(());
         }
@@ -275,8 +280,8 @@ impl Session {
                 .map(|entry| entry.place),
         };
         let holds = match epoch {
-            Some(_) => found.holds(&reached),
-            None => Holds::Lost,
+            Some(_) if !std::mem::take(&mut reader.is_spoilt) => found.holds(&reached),
+            _ => Holds::Lost,
         };
         match holds {
             Holds::Yes => {}
@@ -284,17 +289,18 @@ impl Session {
             Holds::FellBehind => {}
             Holds::Lost => {
                 tracing::warn!(epoch = %reached.epoch, "Redis has lost what the log held");
-                self.begin(commands, Some(reached.epoch)).await?;
+                self.begin(commands, Some(reached.epoch), 0).await?;
             }
         }
         Ok(())
     }
 
-    /// Begins the log's next life, unless another node has; the one that it lives.
+    /// Begins the log's next life, above an ordinal, unless another node has; the one that it lives.
     async fn begin(
         &self,
         commands: &mut MultiplexedConnection,
         over: Option<Epoch>,
+        above: u32,
     ) -> Result<Epoch, Broken> {
         let over = over.map_or_else(String::new, |epoch| epoch.to_string());
         let epoch: String = redis::cmd("EVAL")
@@ -304,6 +310,7 @@ impl Session {
             .arg(self.keys.meta())
             .arg(over)
             .arg(format!("{:x}", fastrand::u64(..)))
+            .arg(above)
             .query_async(commands)
             .await?;
         read_epoch(&epoch).ok_or_else(|| Broken(format!("its log has a strange epoch: {epoch}")))
@@ -393,7 +400,7 @@ async fn follow(
         if let Err(broken) = reader.read(cluster, tail, log, Some(BLOCK)).await {
             return broken;
         }
-        if reader.is_dead || reader.is_reborn {
+        if reader.is_dead || reader.is_reborn || reader.is_spoilt {
             return Broken(
                 "what the log says of this node or of itself changes its dealings".to_owned(),
             );

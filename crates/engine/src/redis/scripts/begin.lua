@@ -1,15 +1,18 @@
 -- Begins a new life of the log, unless somebody else has.
 --
--- KEYS: 1 log, 2 meta. ARGV: 1 the epoch that is over ("" where there was none), 2 the random half of the new one.
+-- KEYS: 1 log, 2 meta. ARGV: 1 the epoch that is over ("" where there was none), 2 the random half of the new one, 3 an
+-- ordinal that some node knows: the new one is above it.
 -- Answers the log's epoch, which is the new one for whoever was first.
 local epoch = redis.call('HGET', KEYS[2], 'epoch') or ''
 if epoch ~= ARGV[1] and epoch ~= '' then return epoch end
-local ordinal = tonumber(string.match(ARGV[1], '^%d+') or '0')
+local ordinal = math.max(tonumber(string.match(ARGV[1], '^%d+') or '0'), tonumber(ARGV[3] or '0'))
 if redis.call('TYPE', KEYS[1]).ok == 'stream' then
   local facts = redis.call('XINFO', 'STREAM', KEYS[1])
   for n = 1, #facts, 2 do
     if facts[n] == 'last-generated-id' then
-      ordinal = math.max(ordinal, tonumber(string.match(facts[n + 1], '^%d+')))
+      local last = tonumber(string.match(facts[n + 1], '^%d+'))
+      -- Somebody else has put in what no node did, under an id beyond all of ours: nothing of ours could come behind it.
+      if last >= 16777215 then redis.call('UNLINK', KEYS[1]) else ordinal = math.max(ordinal, last) end
     end
   end
 end

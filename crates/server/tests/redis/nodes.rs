@@ -1,0 +1,129 @@
+//! Nodes whose log other programs meddle with: they go on by themselves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::{Connection, RedisResult, Value};
+use tokio::runtime::Runtime;
+use wshub::{Hub, Message};
+use wshub_engine::redis::BEGIN;
+
+use crate::world::RedisServer;
+
+/// No test waits for longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Appends entries to the log as a node does, so many at once.
+const APPEND: &str = "
+local known = redis.call('HMGET', KEYS[2], 'epoch', 'end')
+local last, time = tonumber(known[2]), redis.call('TIME')
+for n = 1, tonumber(ARGV[1]) do
+  local entry = '1 ' .. known[1] .. ' ' .. last .. ' ' .. time[1] .. '000 {\"k\":\"c\"}\\n'
+  last = last + 1
+  redis.call('XADD', KEYS[1], string.match(known[1], '^%d+') .. '-' .. last, 'e', entry)
+end
+return redis.call('HSET', KEYS[2], 'end', last)";
+
+/// A node, and a connection to its Redis.
+struct World {
+    runtime: Runtime,
+    hub: Hub,
+    redis: Connection,
+}
+
+impl World {
+    fn with(server: &RedisServer) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let hub = runtime.block_on(async {
+            let builder = Hub::builder().shards(1).set("drain.timeout", "2s");
+            builder.set("redis.url", server.address()).start().unwrap()
+        });
+        let redis = connection(server);
+        Self {
+            runtime,
+            hub,
+            redis,
+        }
+    }
+
+    /// Publishes until that is done; which place it got.
+    fn publishes(&mut self) -> String {
+        let since = Instant::now();
+        loop {
+            let message = Message::to_everybody("x");
+            match self.runtime.block_on(self.hub.publish(message)) {
+                Ok(published) => return published.cursor.unwrap().to_string(),
+                Err(error) => assert!(since.elapsed() < PATIENCE, "{error:?}"),
+            }
+            // Redis waits for a moment, which is none of this program's.
+            let mut nothing = redis::cmd("BLPOP");
+            let _: RedisResult<Value> = nothing.arg("nothing").arg(0.05).query(&mut self.redis);
+        }
+    }
+}
+
+fn connection(server: &RedisServer) -> Connection {
+    let url = format!("redis://{}", server.address());
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+#[test]
+fn a_node_goes_on_where_a_life_of_the_log_was_begun_that_is_no_later_than_its_own() {
+    let server = RedisServer::start(&[]);
+    let mut world = World::with(&server);
+    (0..20).for_each(|_| _ = world.publishes());
+    // All is lost, and somebody who knows of nothing is the first to come.
+    let mut anew = redis::pipe();
+    anew.atomic().cmd("FLUSHALL");
+    let begin = anew.cmd("EVAL").arg(BEGIN).arg(2);
+    begin.arg("websocket:log").arg("websocket:meta");
+    let () = begin
+        .arg("")
+        .arg("beef")
+        .arg(0)
+        .ignore()
+        .query(&mut world.redis)
+        .unwrap();
+    let cursor = world.publishes();
+    assert!(cursor.starts_with("2."), "{cursor}");
+}
+
+#[test]
+fn what_no_node_has_put_into_the_log_ends_a_life_of_it_and_no_node() {
+    for id in ["*", "1-4000", "16777215-1"] {
+        let server = RedisServer::start(&[]);
+        let mut world = World::with(&server);
+        world.publishes();
+        let mut strange = redis::cmd("XADD");
+        strange.arg("websocket:log").arg(id).arg("who").arg("cares");
+        let _: String = strange.query(&mut world.redis).unwrap();
+        let cursor = world.publishes();
+        assert!(cursor.starts_with("2."), "{id}: {cursor}");
+    }
+}
+
+#[test]
+fn a_node_comes_in_while_the_others_never_pause() {
+    let server = RedisServer::start(&[]);
+    World::with(&server).publishes();
+    let has_come = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let (mut redis, since) = (connection(&server), Instant::now());
+            while !has_come.load(Ordering::Relaxed) && since.elapsed() < PATIENCE {
+                let mut append = redis::cmd("EVAL");
+                append
+                    .arg(APPEND)
+                    .arg(2)
+                    .arg("websocket:log")
+                    .arg("websocket:meta");
+                let _: Value = append.arg(4).query(&mut redis).unwrap();
+            }
+            has_come.load(Ordering::Relaxed)
+        });
+        World::with(&server).publishes();
+        has_come.store(true, Ordering::Relaxed);
+        assert!(others.join().unwrap(), "it came only when they paused");
+    });
+}
