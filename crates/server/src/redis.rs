@@ -5,6 +5,7 @@ pub mod backoff;
 mod channels;
 pub mod cluster;
 mod leases;
+mod members;
 pub mod opening;
 mod overhearing;
 mod reading;

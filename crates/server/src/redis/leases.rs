@@ -51,6 +51,19 @@ impl Leases {
         self.is_registered = false;
     }
 
+    /// Takes out of the book what this node was before: it isn't to be counted twice.
+    pub(super) async fn retire(
+        &self,
+        node: Incarnation,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<(), Broken> {
+        let name = node_name(node);
+        let mut retiring = redis::pipe();
+        retiring.cmd("HDEL").arg(self.keys.nodes()).arg(&name);
+        retiring.cmd("UNLINK").arg(self.keys.lease(&name));
+        Ok(retiring.ignore().query_async(commands).await?)
+    }
+
     /// Says that the node lives; whether the others think so, too.
     pub(super) async fn renew(
         &mut self,

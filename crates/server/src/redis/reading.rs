@@ -42,6 +42,8 @@ pub(super) struct Reader {
     pub(super) is_dead: bool,
     /// The log has begun another life: who is in rooms of this node is to be said anew.
     pub(super) is_reborn: bool,
+    /// It has missed a part of the log, and what that said of who is in rooms.
+    pub(super) is_behind: bool,
     /// What somebody else has put into the log stands where its next entry is to come: this life of it is over.
     pub(super) is_spoilt: bool,
 }
@@ -72,6 +74,7 @@ impl Reader {
             again: false,
             is_dead: false,
             is_reborn: false,
+            is_behind: false,
             is_spoilt: false,
         }
     }
@@ -157,6 +160,7 @@ impl Reader {
                 let reason = ResetReason::NodeBehind;
                 let from = (entry.epoch, before);
                 place.tail.go_on_from(place.now, from, reason, post);
+                self.is_behind = true;
             }
             Next::OtherLife => {
                 tracing::warn!(epoch = %entry.epoch, "the log has begun another life: all clients are told to reload");

@@ -10,15 +10,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use wshub_engine::redis::entry::{self, read_epoch};
 use wshub_engine::redis::following::{Found, Holds, print_of};
 use wshub_engine::redis::turns::Heard;
-use wshub_engine::redis::{BEGIN, Keys, Reply, TURN, node_of};
+use wshub_engine::redis::{BEGIN, Keys, Reply, TURN};
 use wshub_hub::session::SessionKey;
-use wshub_hub::tail::Change;
-use wshub_protocol::{Epoch, Offset, RoomId, UserId};
+use wshub_protocol::{Epoch, Offset};
 
 use super::backoff::Backoff;
 use super::channels;
 use super::cluster::{Cluster, lock};
 use super::leases::Leases;
+use super::members;
 use super::opening::RedisSource;
 use super::reading::{BLOCK, Reader, list_of, raw_of, stream_id};
 
@@ -40,8 +40,6 @@ const BEFORE_ANYTHING: [&str; 9] = [
 const FULL: Duration = Duration::from_millis(50);
 /// A connection that held for this long was good.
 const LASTING: Duration = Duration::from_secs(1);
-/// Members of another node that are asked for at once.
-const SCANNED: usize = 1_000;
 
 /// Why it can't go on with a connection.
 #[derive(Debug)]
@@ -195,30 +193,52 @@ impl Session {
             .set_clock(self.cluster.clock.now(), seconds * 1000 + micros / 1000);
         self.find_log(&mut commands).await?;
         let log = self.keys.log();
-        let (mut is_dead, mut is_reborn) = (false, false);
         if let Some(reader) = &mut self.reader {
             // What came before is read before anybody is let in.
             while reader.read(&self.cluster, &mut tail, &log, None).await? {}
             reader.is_loading = false;
-            is_dead = std::mem::take(&mut reader.is_dead);
-            is_reborn = std::mem::take(&mut reader.is_reborn);
         }
-        let is_known = self.leases.renew(&self.cluster, &mut commands).await?;
-        if is_dead || (!is_known && !is_reborn) {
-            tracing::warn!("the other nodes took this one for dead: it goes on under a new number");
-            self.cluster.become_node(fastrand::u64(1..));
-            self.leases.forget();
-            self.leases.renew(&self.cluster, &mut commands).await?;
-            self.cluster.say_members_anew();
-        } else if is_reborn {
-            self.cluster.say_members_anew();
-        }
+        self.say_who_is_here(&mut commands).await?;
         Ok(Connected {
             commands,
             tail,
             channels,
             script,
         })
+    }
+
+    /// Says that this node lives, and who is in its rooms where the others may not know it. What is owed stays so until it
+    /// is done, however often the connection breaks meanwhile.
+    async fn say_who_is_here(
+        &mut self,
+        commands: &mut MultiplexedConnection,
+    ) -> Result<(), Broken> {
+        let Some(reader) = &mut self.reader else {
+            return Ok(());
+        };
+        if reader.is_behind {
+            members::load(&self.cluster, &self.keys, commands).await?;
+        }
+        let is_known = !reader.is_dead && self.leases.renew(&self.cluster, commands).await?;
+        if reader.is_dead || (!is_known && !reader.is_reborn) {
+            tracing::warn!("the other nodes took this one for dead: it goes on under a new number");
+            let old = self.cluster.incarnation();
+            self.cluster.become_node(fastrand::u64(1..));
+            self.leases.forget();
+            (reader.is_dead, reader.is_reborn) = (false, true);
+            self.leases.retire(old, commands).await?;
+            self.leases.renew(&self.cluster, commands).await?;
+        } else if reader.is_reborn
+            || reader.is_behind
+            || members::are_lost(&self.cluster, &self.keys, commands).await?
+        {
+            reader.is_reborn = true;
+            members::forget_own(&self.cluster, &self.keys, commands).await?;
+        }
+        if std::mem::take(&mut reader.is_reborn) | std::mem::take(&mut reader.is_behind) {
+            self.cluster.say_members_anew();
+        }
+        Ok(())
     }
 
     /// Finds out whether the log still is what this node has read of it.
@@ -236,7 +256,7 @@ impl Session {
                 Some(epoch) => epoch,
                 None => self.begin(commands, None, 0).await?,
             };
-            self.load_members(commands).await?;
+            members::load(&self.cluster, &self.keys, commands).await?;
             lock(&self.cluster.tail).start_from(epoch, Reader::new(epoch).reached.place);
             self.reader = Some(Reader::new(epoch));
             return Ok(());
@@ -316,40 +336,6 @@ impl Session {
         read_epoch(&epoch).ok_or_else(|| Broken(format!("its log has a strange epoch: {epoch}")))
     }
 
-    /// Learns who is in rooms on other nodes.
-    async fn load_members(&self, commands: &mut MultiplexedConnection) -> Result<(), Broken> {
-        let nodes: Vec<String> = redis::cmd("HKEYS")
-            .arg(self.keys.nodes())
-            .query_async(commands)
-            .await?;
-        for name in nodes {
-            let Some(node) = node_of(&name).filter(|&node| node != self.cluster.incarnation())
-            else {
-                continue;
-            };
-            let mut from = "0".to_owned();
-            loop {
-                let (next, members): (String, Vec<String>) = redis::cmd("SSCAN")
-                    .arg(self.keys.members(&name))
-                    .arg(&from)
-                    .arg("COUNT")
-                    .arg(SCANNED)
-                    .query_async(commands)
-                    .await?;
-                let changes: Vec<_> = members
-                    .iter()
-                    .filter_map(|member| member_of(member))
-                    .collect();
-                lock(&self.cluster.tail).change_members(node, &changes, &*self.cluster.inboxes);
-                if next == "0" {
-                    break;
-                }
-                from = next;
-            }
-        }
-        Ok(())
-    }
-
     /// Reads and says until something breaks.
     async fn go_on(&mut self, connected: Connected) -> Broken {
         let Connected {
@@ -400,7 +386,7 @@ async fn follow(
         if let Err(broken) = reader.read(cluster, tail, log, Some(BLOCK)).await {
             return broken;
         }
-        if reader.is_dead || reader.is_reborn || reader.is_spoilt {
+        if reader.is_dead || reader.is_reborn || reader.is_behind || reader.is_spoilt {
             return Broken(
                 "what the log says of this node or of itself changes its dealings".to_owned(),
             );
@@ -485,13 +471,4 @@ fn reply_of(value: Value) -> Reply {
         Value::Array(list) => Reply::List(list.into_iter().map(reply_of).collect()),
         _ => Reply::Nothing,
     }
-}
-
-fn member_of(text: &str) -> Option<Change> {
-    let (room, user) = text.split_once('\n')?;
-    Some(Change {
-        room: RoomId::parse(room).ok()?,
-        user: UserId::parse(user).ok()?,
-        is_in: true,
-    })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Connection, RedisResult, Value};
 use tokio::runtime::Runtime;
 use wshub::{Hub, Message};
-use wshub_engine::redis::BEGIN;
+use wshub_engine::redis::{BEGIN, Keys, node_name};
 
 use crate::world::RedisServer;
 
@@ -23,6 +23,22 @@ for n = 1, tonumber(ARGV[1]) do
   last = last + 1
   redis.call('XADD', KEYS[1], string.match(known[1], '^%d+') .. '-' .. last, 'e', entry)
 end
+return redis.call('HSET', KEYS[2], 'end', last)";
+
+/// Has another node say that Ann is in a room, in an entry that is gone before anybody has read it.
+const SAY_AND_TRIM: &str = "
+local known = redis.call('HMGET', KEYS[2], 'epoch', 'end')
+local last, life = tonumber(known[2]), string.match(known[1], '^%d+')
+local function append(said)
+  local entry = '1 ' .. known[1] .. ' ' .. last .. ' 0 ' .. said .. '\\n'
+  last = last + 1
+  redis.call('XADD', KEYS[1], life .. '-' .. last, 'e', entry)
+end
+append('{\"k\":\"m\",\"n\":2,\"m\":[[true,\"r\",\"ann\"]]}')
+append('{\"k\":\"c\"}')
+redis.call('SADD', KEYS[3], 'r\\nann')
+redis.call('HSET', KEYS[4], string.match(KEYS[3], 'node:(%x+):'), 'n2')
+redis.call('XTRIM', KEYS[1], 'MINID', life .. '-' .. last)
 return redis.call('HSET', KEYS[2], 'end', last)";
 
 /// A node, and a connection to its Redis.
@@ -126,4 +142,23 @@ fn a_node_comes_in_while_the_others_never_pause() {
         has_come.store(true, Ordering::Relaxed);
         assert!(others.join().unwrap(), "it came only when they paused");
     });
+}
+
+#[test]
+fn a_node_that_missed_a_part_of_the_log_learns_who_is_in_rooms() {
+    let server = RedisServer::start(&[]);
+    let mut world = World::with(&server);
+    world.publishes();
+    let (keys, mut say) = (Keys::new("websocket:"), redis::cmd("EVAL"));
+    say.arg(SAY_AND_TRIM)
+        .arg(4)
+        .arg(keys.log())
+        .arg(keys.meta());
+    say.arg(keys.members(&node_name(2))).arg(keys.nodes());
+    let _: Value = say.query(&mut world.redis).unwrap();
+    let since = Instant::now();
+    while world.hub.stats().rooms == 0 {
+        assert!(since.elapsed() < PATIENCE, "nobody is in a room");
+        world.publishes();
+    }
 }
