@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,12 +28,23 @@ DRAIN_DELAY = "1s"
 # Between two looks at something that can't be waited for.
 LOOK_SECONDS = 0.02
 
+# Debian keeps HAProxy where only root looks.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin"
+
 FAREWELL = re.compile(r"wshub: (\d+) moved, (\d+) lost")
 PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
     """A part did not start, or did not end as it should; the sentence is for whoever called."""
+
+
+def find(program):
+    """Where a program is."""
+    found = shutil.which(program, path=PATH)
+    if not found:
+        raise Failed(f"there is no {program}")
+    return found
 
 
 def free_port():
@@ -69,11 +81,11 @@ class Part:
         # Where the words of the process that runs now begin.
         self.begins = 0
 
-    def run(self, *command, **options):
+    def run(self, program, *command, **options):
         self.begins = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(word) for word in command],
+                [find(program), *map(str, command)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

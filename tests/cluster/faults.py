@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import time
 
 from load import Load
+
+# Whether the long form runs: faults last longer, and more is said after them.
+LONG = os.environ.get("WSHUB_LONG") == "1"
 
 ALWAYS = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 EVERYSEC = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
@@ -32,7 +36,7 @@ def under_load(cluster, fault, *, redis_loses=False, addresses=None, **options):
             since = await fault(load) or time.monotonic()
             seconds = await load.recovers(since)
             # Once more, and a little on: what breaks late is to be seen, too.
-            await load.recovers(time.monotonic() + 1.5)
+            await load.recovers(time.monotonic() + (10 if LONG else 1.5))
             account = await load.settle(redis_loses=redis_loses)
             account.seconds = seconds
             return account

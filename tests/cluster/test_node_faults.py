@@ -1,11 +1,8 @@
 """Nodes die, stop and come back under load: nothing acknowledged is lost or comes twice."""
 
-import os
 import time
 
-from faults import for_a_while, under_load, until_ready
-
-LONG = os.environ.get("WSHUB_LONG") == "1"
+from faults import LONG, for_a_while, under_load, until_ready
 
 
 def test_a_node_is_killed_and_its_clients_go_on_elsewhere(start_cluster):
@@ -50,7 +47,7 @@ def test_a_node_that_slept_until_it_was_given_up_goes_on_honestly(start_cluster)
 
 
 def test_a_rolling_restart_under_load_moves_all_and_loses_none(start_cluster):
-    cluster = start_cluster()
+    cluster = start_cluster(settings=() if LONG else ("drain.timeout=5s",))
 
     async def rolling_restart(load):
         moved = lost = 0

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from faults import ALWAYS, EVERYSEC, NOTHING, ask_redis, busy, for_a_while, under_load
+from faults import ALWAYS, EVERYSEC, LONG, NOTHING, ask_redis, busy, for_a_while, under_load
 
 
 @pytest.mark.parametrize("kept", [ALWAYS, EVERYSEC], ids=["always", "everysec"])
@@ -50,7 +50,7 @@ def test_a_redis_that_is_stopped_for_a_while_is_waited_for(start_cluster):
 
     async def redis_stopped(load):
         cluster.redis.pause()
-        await for_a_while(load, 6)
+        await for_a_while(load, 30 if LONG else 6)
         since = time.monotonic()
         cluster.redis.go_on()
         return since
