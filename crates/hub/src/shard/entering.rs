@@ -151,24 +151,7 @@ impl<S> Shard<S> {
         let greeted = std::mem::replace(&mut connection.greeted, true);
         connection.told = connection.told.max(entrance.place);
         connection.told_at = now.tick();
-        let stage = if entrance.degraded {
-            Stage::Away(entrance.again.unwrap_or(ResetReason::NodeBehind))
-        } else {
-            Stage::Ready
-        };
-        let mut catching_up = CatchingUp::from(entrance.place, stage);
-        let before = connection.catching_up.take();
-        let early = before.map(|before| before.early).unwrap_or_default();
-        catching_up.waiting = std::mem::take(&mut entrance.waiting).into();
-        if let Some(account) = self.accounts.get(connection.receipts) {
-            let is_new = |message: &Arc<Message>| !account.has(message.place());
-            catching_up.waiting.retain(is_new);
-        }
-        let since = connection.given_since;
-        let is_new = |message: &Arc<Message>| message.is_new_to(since);
-        catching_up.waiting.retain(is_new);
-        self.outgoing.aside += catching_up.waiting_bytes();
-        connection.catching_up = Some(catching_up.into());
+        let early = self.begin_to_catch_up(index, &mut entrance);
         self.json.clear();
         match entrance.again {
             // It is told when the log is back: it would else reload twice.
@@ -202,6 +185,29 @@ impl<S> Shard<S> {
         if !greeted && self.is_open(token) {
             self.hear_early(now, token, early);
         }
+    }
+
+    /// Has a connection be given what waits for its user, but for what it was given before; what it has sent meanwhile.
+    fn begin_to_catch_up(&mut self, index: u32, entrance: &mut Entrance) -> Vec<u8> {
+        let connection = &mut self.connections[index as usize];
+        let stage = if entrance.degraded {
+            Stage::Away(entrance.again.unwrap_or(ResetReason::NodeBehind))
+        } else {
+            Stage::Ready
+        };
+        let mut catching_up = CatchingUp::from(entrance.place, stage);
+        catching_up.waiting = std::mem::take(&mut entrance.waiting).into();
+        let (account, since) = (
+            self.accounts.get(connection.receipts),
+            connection.given_since,
+        );
+        catching_up.waiting.retain(|message| {
+            let has_had = account.is_some_and(|account| account.has(message.place()));
+            !has_had && message.is_new_to(since)
+        });
+        self.outgoing.aside += catching_up.waiting_bytes();
+        let before = connection.catching_up.replace(catching_up.into());
+        before.map(|before| before.early).unwrap_or_default()
     }
 
     fn say_connected(&mut self, now: Now, index: u32, entrance: &Entrance) {
