@@ -8,7 +8,7 @@ use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{RedisError, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use wshub_engine::redis::entry::{self, read_epoch};
-use wshub_engine::redis::following::{Found, Holds, print_of};
+use wshub_engine::redis::following::{Found, Holds, Reached, print_of};
 use wshub_engine::redis::turns::Heard;
 use wshub_engine::redis::{BEGIN, Keys, Reply, TURN};
 use wshub_hub::session::SessionKey;
@@ -271,42 +271,14 @@ impl Session {
             // The first entry of the other life says so.
             return Ok(());
         }
-        let id = stream_id(reached.place);
-        let own: Value = redis::cmd("XRANGE")
-            .arg(&log)
-            .arg(&id)
-            .arg(&id)
-            .query_async(commands)
-            .await?;
-        let first: Value = redis::cmd("XRANGE")
-            .arg(&log)
-            .arg("-")
-            .arg("+")
-            .arg("COUNT")
-            .arg(1)
-            .query_async(commands)
-            .await?;
-        let found = Found {
-            end: Offset {
-                major: reached.epoch.ordinal.into(),
-                minor: end.unwrap_or(0),
-            }
-            .place(),
-            print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
-            first: list_of(&first)
-                .first()
-                .map(raw_of)
-                .and_then(|(id, text)| entry::read(id, text))
-                .map(|entry| entry.place),
-        };
+        let found = look_at_log(&log, &reached, end, commands).await?;
         let holds = match epoch {
             Some(_) if !std::mem::take(&mut reader.is_spoilt) => found.holds(&reached),
             _ => Holds::Lost,
         };
         match holds {
-            Holds::Yes => {}
-            // The reading finds the gap and says so.
-            Holds::FellBehind => {}
+            // Where the node fell behind, the reading finds the gap and says so.
+            Holds::Yes | Holds::FellBehind => {}
             Holds::Lost => {
                 tracing::warn!(epoch = %reached.epoch, "Redis has lost what the log held");
                 self.begin(commands, Some(reached.epoch), 0).await?;
@@ -362,6 +334,43 @@ impl Session {
             broken = leases.keep(cluster, commands) => broken,
         }
     }
+}
+
+/// Looks at what the log still holds of what a node has read, where its book says that it ends at `end`.
+async fn look_at_log(
+    log: &str,
+    reached: &Reached,
+    end: Option<u64>,
+    commands: &mut MultiplexedConnection,
+) -> Result<Found, Broken> {
+    let id = stream_id(reached.place);
+    let own: Value = redis::cmd("XRANGE")
+        .arg(log)
+        .arg(&id)
+        .arg(&id)
+        .query_async(commands)
+        .await?;
+    let first: Value = redis::cmd("XRANGE")
+        .arg(log)
+        .arg("-")
+        .arg("+")
+        .arg("COUNT")
+        .arg(1)
+        .query_async(commands)
+        .await?;
+    Ok(Found {
+        end: Offset {
+            major: reached.epoch.ordinal.into(),
+            minor: end.unwrap_or(0),
+        }
+        .place(),
+        print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
+        first: list_of(&first)
+            .first()
+            .map(raw_of)
+            .and_then(|(id, text)| entry::read(id, text))
+            .map(|entry| entry.place),
+    })
 }
 
 /// Looks for what waits too long, whether Redis is there or not.
