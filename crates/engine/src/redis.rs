@@ -37,5 +37,7 @@ pub fn node_name(node: Incarnation) -> String {
 /// The node that goes by such a name.
 #[must_use]
 pub fn node_of(name: &str) -> Option<Incarnation> {
-    Incarnation::from_str_radix(name, 16).ok()
+    let node = Incarnation::from_str_radix(name, 16).ok()?;
+    // Under another spelling nobody would find it again.
+    (node_name(node) == name).then_some(node)
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use wshub_engine::redis::{Keys, SWEEP, entry, node_name, node_of};
+use wshub_engine::redis::{Keys, SWEEP, entry, node_name};
 use wshub_hub::members::Incarnation;
 
 use super::asking;
 use super::cluster::{Cluster, lock};
+use super::members::node_named;
 use super::session::Broken;
 
 /// How long a node counts as alive that says nothing.
@@ -200,10 +201,15 @@ impl Leases {
         commands: &mut MultiplexedConnection,
         reaps: bool,
     ) -> Result<(), Broken> {
-        let book: HashMap<String, String> = redis::cmd("HGETALL")
+        let book: Vec<(Vec<u8>, Vec<u8>)> = redis::cmd("HGETALL")
             .arg(self.keys.meta())
             .query_async(commands)
             .await?;
+        let text = |bytes| String::from_utf8(bytes).ok();
+        let book = book.into_iter();
+        let book: HashMap<_, _> = book
+            .filter_map(|(name, said)| Some((text(name)?, text(said)?)))
+            .collect();
         let number = |name: &str| book.get(name).and_then(|text| text.parse::<i64>().ok());
         let (terms, now_ms) = {
             let turns = lock(&cluster.turns);
@@ -215,12 +221,14 @@ impl Leases {
             Some((name, minute))
         });
         let (known, past): (Vec<_>, Vec<_>) = minutes.partition(|(_, minute)| *minute >= first);
-        let ids: i64 = known.iter().filter_map(|(name, _)| number(name)).sum();
+        let ids = known.iter().filter_map(|(name, _)| number(name));
+        let ids = ids.fold(0, i64::saturating_add);
         let ids = usize::try_from(ids).unwrap_or(0);
+        let id_bytes = ids.saturating_mul(ID_BYTES);
         let queued_bytes = usize::try_from(number("queued").unwrap_or(0)).unwrap_or(0);
-        *lock(&cluster.held) = ((ids, ids * ID_BYTES), queued_bytes);
+        *lock(&cluster.held) = ((ids, id_bytes), queued_bytes);
         if reaps {
-            let is_full = ids * ID_BYTES >= terms.id_bytes;
+            let is_full = id_bytes >= terms.id_bytes;
             let mut telling = redis::pipe();
             telling
                 .cmd("HSET")
@@ -295,11 +303,11 @@ impl Leases {
         cluster: &Cluster,
         commands: &mut MultiplexedConnection,
     ) -> Result<Vec<Incarnation>, Broken> {
-        let known: Vec<String> = redis::cmd("HKEYS")
+        let known: Vec<Vec<u8>> = redis::cmd("HKEYS")
             .arg(self.keys.nodes())
             .query_async(commands)
             .await?;
-        let mut nodes: Vec<_> = known.iter().filter_map(|name| node_of(name)).collect();
+        let mut nodes: Vec<_> = known.iter().filter_map(|name| node_named(name)).collect();
         nodes.extend(lock(&cluster.tail).nodes_with_members());
         nodes.sort_unstable();
         nodes.dedup();
@@ -308,12 +316,12 @@ impl Leases {
         for &node in &nodes {
             asking.arg(self.keys.lease(&node_name(node)));
         }
-        let leases: Vec<Option<String>> = asking.query_async(commands).await?;
+        let leases: Vec<Option<Vec<u8>>> = asking.query_async(commands).await?;
         let (mut peers, mut dead) = (HashMap::new(), Vec::new());
         for (node, lease) in nodes.into_iter().zip(leases.into_iter().skip(1)) {
             match lease {
                 Some(report) => {
-                    _ = peers.insert(node, serde_json::from_str(&report).unwrap_or_default())
+                    _ = peers.insert(node, serde_json::from_slice(&report).unwrap_or_default())
                 }
                 None => dead.push(node),
             }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use redis::aio::MultiplexedConnection;
 use wshub_engine::redis::{Keys, node_name, node_of};
+use wshub_hub::members::Incarnation;
 use wshub_hub::tail::Change;
 use wshub_protocol::{RoomId, UserId};
 
@@ -19,11 +20,11 @@ pub(super) async fn load(
     keys: &Keys,
     commands: &mut MultiplexedConnection,
 ) -> Result<(), Broken> {
-    let names: Vec<String> = redis::cmd("HKEYS")
+    let names: Vec<Vec<u8>> = redis::cmd("HKEYS")
         .arg(keys.nodes())
         .query_async(commands)
         .await?;
-    let mut nodes: Vec<_> = names.iter().filter_map(|name| node_of(name)).collect();
+    let mut nodes: Vec<_> = names.iter().filter_map(|name| node_named(name)).collect();
     nodes.extend(lock(&cluster.tail).nodes_with_members());
     nodes.sort_unstable();
     nodes.dedup();
@@ -33,7 +34,7 @@ pub(super) async fn load(
         }
         let (mut found, mut from) = (HashSet::new(), "0".to_owned());
         loop {
-            let (next, members): (String, Vec<String>) = redis::cmd("SSCAN")
+            let (next, members): (String, Vec<Vec<u8>>) = redis::cmd("SSCAN")
                 .arg(keys.members(&node_name(node)))
                 .arg(&from)
                 .arg("COUNT")
@@ -82,7 +83,13 @@ pub(super) async fn forget_own(
     Ok(redis::cmd("UNLINK").arg(own).query_async(commands).await?)
 }
 
-fn member_of(text: &str) -> Option<(RoomId, UserId)> {
+/// The node of such a name, if it is one: anybody may have put anything there.
+pub(super) fn node_named(name: &[u8]) -> Option<Incarnation> {
+    std::str::from_utf8(name).ok().and_then(node_of)
+}
+
+fn member_of(text: &[u8]) -> Option<(RoomId, UserId)> {
+    let text = std::str::from_utf8(text).ok()?;
     let (room, user) = text.split_once('\n')?;
     Some((RoomId::parse(room).ok()?, UserId::parse(user).ok()?))
 }

@@ -244,13 +244,15 @@ impl Session {
     /// Finds out whether the log still is what this node has read of it.
     async fn find_log(&mut self, commands: &mut MultiplexedConnection) -> Result<(), Broken> {
         let (log, meta) = (self.keys.log(), self.keys.meta());
-        let (epoch, end): (Option<String>, Option<u64>) = redis::cmd("HMGET")
+        let (epoch, end): (Option<Vec<u8>>, Option<Vec<u8>>) = redis::cmd("HMGET")
             .arg(&meta)
             .arg("epoch")
             .arg("end")
             .query_async(commands)
             .await?;
-        let epoch = epoch.as_deref().and_then(read_epoch);
+        let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let epoch = text(epoch).as_deref().and_then(read_epoch);
+        let end = text(end).and_then(|end| end.parse::<u64>().ok());
         let Some(reader) = &mut self.reader else {
             let epoch = match epoch {
                 Some(epoch) => epoch,

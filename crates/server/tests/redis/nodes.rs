@@ -63,6 +63,25 @@ impl World {
         }
     }
 
+    /// Publishes many times over so many renewals of a lease; whether each was done.
+    fn publishes_for(&mut self, renewals: u64) -> bool {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(renewals) {
+            let message = Message::to_everybody("x");
+            if self.runtime.block_on(self.hub.publish(message)).is_err() {
+                return false;
+            }
+            self.waits();
+        }
+        true
+    }
+
+    /// Redis waits for a moment, which is none of this program's.
+    fn waits(&mut self) {
+        let mut nothing = redis::cmd("BLPOP");
+        let _: RedisResult<Value> = nothing.arg("nothing").arg(0.05).query(&mut self.redis);
+    }
+
     /// Publishes until that is done; which place it got.
     fn publishes(&mut self) -> String {
         let since = Instant::now();
@@ -72,9 +91,7 @@ impl World {
                 Ok(published) => return published.cursor.unwrap().to_string(),
                 Err(error) => assert!(since.elapsed() < PATIENCE, "{error:?}"),
             }
-            // Redis waits for a moment, which is none of this program's.
-            let mut nothing = redis::cmd("BLPOP");
-            let _: RedisResult<Value> = nothing.arg("nothing").arg(0.05).query(&mut self.redis);
+            self.waits();
         }
     }
 }
@@ -160,5 +177,55 @@ fn a_node_that_missed_a_part_of_the_log_learns_who_is_in_rooms() {
     while world.hub.stats().rooms == 0 {
         assert!(since.elapsed() < PATIENCE, "nobody is in a room");
         world.publishes();
+    }
+}
+
+#[test]
+fn garbage_in_the_books_of_a_cluster_holds_nobody_up() {
+    let server = RedisServer::start(&[]);
+    let keys = Keys::new("websocket:");
+    let most = i64::MAX.to_string();
+    let strange: &[u8] = b"\xff";
+    let mut garbage = redis::pipe();
+    garbage
+        .cmd("HSET")
+        .arg(keys.meta())
+        .arg(strange)
+        .arg(strange);
+    for minute in ["ids:99999998", "ids:99999999"] {
+        garbage.cmd("HSET").arg(keys.meta()).arg(minute).arg(&most);
+    }
+    let book = garbage.cmd("HSET").arg(keys.nodes()).arg(strange);
+    book.arg(strange)
+        .arg("+5")
+        .arg("x")
+        .arg(node_name(6))
+        .arg("x");
+    garbage
+        .cmd("SET")
+        .arg(keys.lease(&node_name(6)))
+        .arg(strange);
+    garbage
+        .cmd("SADD")
+        .arg(keys.members(&node_name(6)))
+        .arg(strange);
+    let () = garbage.ignore().query(&mut connection(&server)).unwrap();
+    let mut world = World::with(&server);
+    world.publishes();
+    assert!(world.publishes_for(3));
+}
+
+#[test]
+fn a_log_whose_own_book_says_garbage_begins_another_life() {
+    let server = RedisServer::start(&[]);
+    let mut world = World::with(&server);
+    world.publishes();
+    for (life, name) in ["epoch", "end"].into_iter().enumerate() {
+        let meta = Keys::new("websocket:").meta();
+        let mut garbage = redis::cmd("HSET");
+        garbage.arg(meta).arg(name).arg(b"\xff");
+        let () = garbage.query(&mut world.redis).unwrap();
+        let cursor = world.publishes();
+        assert!(cursor.starts_with(&format!("{}.", life + 2)), "{cursor}");
     }
 }

@@ -4,6 +4,8 @@
 -- ordinal that some node knows: the new one is above it.
 -- Answers the log's epoch, which is the new one for whoever was first.
 local epoch = redis.call('HGET', KEYS[2], 'epoch') or ''
+-- What is no epoch is nobody's.
+if not string.match(epoch, '^%d+%.%x+$') then epoch = '' end
 if epoch ~= ARGV[1] and epoch ~= '' then return epoch end
 local ordinal = math.max(tonumber(string.match(ARGV[1], '^%d+') or '0'), tonumber(ARGV[3] or '0'))
 if redis.call('TYPE', KEYS[1]).ok == 'stream' then
