@@ -207,6 +207,7 @@ impl<S> Shard<S> {
         });
         self.outgoing.aside += catching_up.waiting_bytes();
         let before = connection.catching_up.replace(catching_up.into());
+        self.outgoing.aside -= before.as_ref().map_or(0, |before| before.waiting_bytes());
         before.map(|before| before.early).unwrap_or_default()
     }
 
@@ -365,9 +366,8 @@ impl<S> Shard<S> {
         }
         connection.live = false;
         let anew = CatchingUp::from(0, Stage::Entering);
-        if let Some(before) = connection.catching_up.replace(anew.into()) {
-            self.outgoing.aside -= before.waiting_bytes();
-        }
+        let before = connection.catching_up.replace(anew.into());
+        self.outgoing.aside -= before.map_or(0, |before| before.waiting_bytes());
         let wanted = Wanted {
             user: self.users.get(connection.user).id.clone(),
             session: connection.session,

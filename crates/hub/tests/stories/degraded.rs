@@ -26,3 +26,22 @@ fn a_place_told_while_the_log_was_away_proves_nothing() {
     let back = ann.comes_back();
     assert_eq!(back.heard(), ["waits"]);
 }
+
+#[test]
+fn what_waits_for_who_enters_twice_at_once_counts_once() {
+    let world = World::with_seed(902).limits(|limits| {
+        (limits.outbox_bytes, limits.queue_bytes) = (900_000, 50_000);
+    });
+    let (long, said) = ("x".repeat(10_000), 60);
+    (0..said).for_each(|_| world.tell(&["ann"], &long));
+    world.log_goes_away();
+    let ann = world.connect("ann");
+    ann.stops_reading();
+    world.falls_behind();
+    world.falls_behind();
+    world.log_comes_back();
+    assert_eq!(ann.close_code(), None);
+    ann.reads_on();
+    world.broadcast("live");
+    assert_eq!(ann.heard().len(), said + 1);
+}

@@ -243,9 +243,8 @@ impl Session {
 
     /// Finds out whether the log still is what this node has read of it.
     async fn find_log(&mut self, commands: &mut MultiplexedConnection) -> Result<(), Broken> {
-        let (log, meta) = (self.keys.log(), self.keys.meta());
         let (epoch, end): (Option<Vec<u8>>, Option<Vec<u8>>) = redis::cmd("HMGET")
-            .arg(&meta)
+            .arg(self.keys.meta())
             .arg("epoch")
             .arg("end")
             .query_async(commands)
@@ -253,7 +252,7 @@ impl Session {
         let text = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let epoch = text(epoch).as_deref().and_then(read_epoch);
         let end = text(end).and_then(|end| end.parse::<u64>().ok());
-        let Some(reader) = &mut self.reader else {
+        let Some(reader) = &self.reader else {
             let epoch = match epoch {
                 Some(epoch) => epoch,
                 None => self.begin(commands, None, 0).await?,
