@@ -55,8 +55,7 @@ local function append(head, data)
 end
 
 -- What waits in a queue, by its account and as it is: some may have expired with the key.
-local function settle(account, waits)
-  local known = redis.call('HMGET', account, 'waits', 'bytes')
+local function settle(account, waits, known)
   local count, bytes = tonumber(known[1] or '0'), tonumber(known[2] or '0')
   if waits < count then
     redis.pcall('HINCRBY', account, 'missed', string.format('%.0f', count - waits))
@@ -74,9 +73,9 @@ local function keep(account, waits, bytes)
   redis.call('PEXPIRE', account, DAY)
 end
 
-local function push(queue, account, user, entry)
+local function push(queue, account, known, user, entry)
   local waits = redis.call('RPUSH', queue, entry)
-  local bytes = settle(account, waits - 1) + #entry
+  local bytes = settle(account, waits - 1, known) + #entry
   queued_bytes = queued_bytes + #entry
   local out = 0
   while waits > 1 and (waits > most or bytes > most_bytes) do
@@ -104,12 +103,13 @@ function part.p()
   local id = known_for ~= '0' and next_key()
   local queues, names, wrong = {}, {}, nil
   for n = 1, users do
-    queues[n] = {next_key(), next_key()}
-    names[n] = next_arg()
-    local is = redis.call('TYPE', queues[n][1]).ok
-    if is ~= 'list' and is ~= 'none' then wrong = queues[n][1] end
-    is = redis.call('TYPE', queues[n][2]).ok
-    if is ~= 'hash' and is ~= 'none' then wrong = queues[n][2] end
+    local queue, account = next_key(), next_key()
+    local is = redis.call('TYPE', queue).ok
+    if is ~= 'list' and is ~= 'none' then wrong = queue end
+    -- No user is named twice, so that this holds until the push.
+    local known = redis.pcall('HMGET', account, 'waits', 'bytes')
+    if known.err then wrong = account end
+    queues[n], names[n] = {queue, account, known}, next_arg()
   end
   if now > deadline then return {'late'} end
   if wrong then return {'wrong', wrong} end
@@ -130,7 +130,7 @@ function part.p()
   end
   if users > 0 then
     local entry = '{"cursor":"' .. cursor .. '","timestamp":' .. seconds .. ',"message":' .. letter .. data .. '}}'
-    for n = 1, users do push(queues[n][1], queues[n][2], names[n], entry) end
+    for n = 1, users do push(queues[n][1], queues[n][2], queues[n][3], names[n], entry) end
   end
   return {'new', place()}
 end
@@ -213,7 +213,7 @@ function part.q()
   -- What is in the way of a queue holds up nobody.
   if (is ~= 'list' and is ~= 'none') or (knows ~= 'hash' and knows ~= 'none') then return {'queue', {}, 0, ''} end
   local waits = redis.call('LLEN', queue)
-  local bytes, old = settle(account, waits), 0
+  local bytes, old = settle(account, waits, redis.call('HMGET', account, 'waits', 'bytes')), 0
   while waits > 0 do
     local head = redis.call('LINDEX', queue, 0)
     local said = tonumber(string.match(head, '^{"cursor":"[^"]*","timestamp":(%d+)'))
