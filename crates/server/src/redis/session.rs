@@ -272,9 +272,11 @@ impl Session {
             // The first entry of the other life says so.
             return Ok(());
         }
-        let found = look_at_log(&log, &reached, end, commands).await?;
+        let found = look_at_log(&self.keys.log(), &reached, end, commands).await?;
+        let reader = self.reader.as_mut();
+        let is_spoilt = reader.is_some_and(|reader| std::mem::take(&mut reader.is_spoilt));
         let holds = match epoch {
-            Some(_) if !std::mem::take(&mut reader.is_spoilt) => found.holds(&reached),
+            Some(_) if !is_spoilt => found.holds(&reached),
             _ => Holds::Lost,
         };
         match holds {
