@@ -560,3 +560,33 @@ fn a_receipt_finds_its_message_far_behind_the_head() {
         40
     );
 }
+
+#[test]
+fn a_redis_without_memory_remembers_who_was_told_to_go_on() {
+    let book = Book::open();
+    let mut node = book.node(1);
+    node.publishes(&[r#"{"type":"user","target_ids":["ann"],"data":1}"#]);
+    let mut limit = redis::cmd("CONFIG");
+    limit.arg("SET").arg("maxmemory").arg(1);
+    let () = limit.query(&mut node.redis).unwrap();
+    let seen = places(&node.looks("ann"))[0];
+    let mut resuming = wanted("ann");
+    resuming.handed = Some(resuming.session);
+    let received = node.looks("ann").take_received(&resuming, seen);
+    assert!(received.is_empty(), "that place proves nothing");
+}
+
+#[test]
+fn what_was_missed_is_told_though_the_answer_to_the_look_was_lost() {
+    let book = Book::open();
+    let mut node = book.node(1);
+    let said = [r#"{"type":"user","target_ids":["ann"],"data":1}"#; 5];
+    node.publishes(&said);
+    node.lane.lock().unwrap().look(look("ann"));
+    let call = node.turns.next(node.epoch, 0, &node.lane).unwrap().clone();
+    send(&mut node.redis, &call).unwrap();
+    let Some(Heard::Looked(_, looked, _)) = node.turn().pop() else {
+        panic!("no look");
+    };
+    assert_eq!(looked.found.missed, 2);
+}

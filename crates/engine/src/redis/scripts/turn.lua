@@ -212,6 +212,8 @@ function part.q()
   if is == 'none' and knows == 'none' then return {'queue', {}, 0, ''} end
   -- What is in the way of a queue holds up nobody.
   if (is ~= 'list' and is ~= 'none') or (knows ~= 'hash' and knows ~= 'none') then return {'queue', {}, 0, ''} end
+  -- It takes no memory, and behind it a Redis without memory takes the rest: who goes on from here is to be remembered.
+  redis.call('PEXPIRE', account, DAY)
   local waits = redis.call('LLEN', queue)
   local bytes, old = settle(account, waits, redis.call('HMGET', account, 'waits', 'bytes')), 0
   while waits > 0 do
@@ -267,8 +269,11 @@ while arg < #ARGV do
   else
     arg = arg + 2
     answers[at] = part[letter]()
+    -- What was missed is told once, and the answer that told it may be lost.
+    local told = before and before[at] and before[at][1]
+    if told then answers[at][3] = answers[at][3] + told end
   end
-  kept[at] = letter == 'q' and {} or answers[at]
+  kept[at] = letter == 'q' and {answers[at][3]} or answers[at]
 end
 
 if not before and #answers > 0 then
