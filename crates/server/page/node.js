@@ -10,6 +10,7 @@ import { find, make } from "./element.js";
  * @property {number} users
  * @property {number} rooms
  * @property {{ entries: number }} log
+ * @property {{ nodes: string[], total_clients: number, users: number }} [cluster] where nodes share a Redis
  * @property {{ accepted: number, delivered: number, queued: number, expired: number, duplicate: number,
  *   in_flight: number, dropped: Record<string, number> }} ledger
  */
@@ -66,9 +67,10 @@ export class NodePanel {
   }
 
   /** @param {Stats} stats */
-  #show({ node, total_clients, users, rooms, log, ledger }) {
-    const count = plural(total_clients, "connection");
-    this.#tell("healthy", `Node ${node}: ${count}`);
+  #show({ node, rooms, log, ledger, cluster, ...own }) {
+    const { total_clients, users } = cluster ?? own;
+    const who = cluster === undefined ? `Node ${node}` : plural(cluster.nodes.length, "node");
+    this.#tell("healthy", `${who}: ${plural(total_clients, "connection")}`);
     const facts = [
       [total_clients, total_clients === 1 ? "connection" : "connections"],
       [users, users === 1 ? "user" : "users"],
@@ -83,8 +85,10 @@ export class NodePanel {
   #draw({ accepted, dropped, ...others }) {
     const fates = { ...others, dropped: Object.values(dropped).reduce((sum, each) => sum + each, 0) };
     const parts = FATES.map(([key, name]) => ({ key, name, count: fates[key] }));
-    const some = parts.filter(({ count }) => count > 0);
-    this.bar.replaceChildren(...some.map(({ key, count }) => segment(key, count)));
+    // In a cluster what waits may be below zero: this node has taken out what others put in.
+    const some = parts.filter(({ count }) => count !== 0);
+    const shown = some.filter(({ count }) => count > 0);
+    this.bar.replaceChildren(...shown.map(({ key, count }) => segment(key, count)));
     const terms = some.flatMap(({ key, name, count }, index) => [index === 0 ? " = " : " + ", term(key, count, name)]);
     this.sum.replaceChildren(term("accepted", accepted, "accepted"), ...terms);
   }
