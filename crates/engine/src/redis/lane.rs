@@ -38,6 +38,11 @@ pub const AWAY: Refused = Refused {
     sentence: "the log is away, so it was not published: try again when it is back, see /health",
 };
 
+const WAITED: Refused = Refused {
+    code: ErrorCode::Unavailable,
+    sentence: "it waited too long for Redis on this node, so it was not published: try again",
+};
+
 /// Those who wait for the outcomes of a batch.
 struct Batch {
     outcomes: Vec<Option<Outcome>>,
@@ -190,6 +195,17 @@ impl Lane {
                 publish.ticket.tell(Err(AWAY));
             }
             self.bytes = 0;
+        }
+    }
+
+    /// Refuses messages that have waited too long to be said: they surely weren't published.
+    pub fn give_up(&mut self, now: Now) {
+        while let Some(publish) = self.publishes.front()
+            && publish.deadline_ms <= now.elapsed_ms
+        {
+            publish.ticket.tell(Err(WAITED));
+            self.bytes -= publish.bytes();
+            self.publishes.pop_front();
         }
     }
 
@@ -372,5 +388,38 @@ impl Lane {
 pub(crate) fn nobody_knows(publishes: &[Publish]) {
     for publish in publishes {
         publish.ticket.tell(Err(OUTCOME_UNKNOWN));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use wshub_protocol::client_message::parse_publish;
+
+    use super::*;
+
+    #[test]
+    fn what_waited_too_long_to_be_said_is_surely_not_published() {
+        let mut lane = Lane::new(1);
+        lane.set_there(true);
+        let (tell, told) = channel();
+        let publication = Publication {
+            publish: parse_publish(br#"{"type":"broadcast","data":1}"#).unwrap(),
+            from: String::new(),
+            except: None,
+        };
+        let at = |elapsed_ms| Now {
+            elapsed_ms,
+            unix_ms: 0,
+        };
+        let tell = Box::new(move |outcomes| tell.send(outcomes).unwrap());
+        lane.publish(at(0), vec![publication], tell);
+        lane.give_up(at(ANSWER_MS - 1));
+        assert!(told.try_recv().is_err());
+        lane.give_up(at(ANSWER_MS));
+        assert_eq!(told.try_recv().unwrap(), [Err(WAITED)]);
+        assert!(lane.is_settled());
+        assert!(lane.take().is_empty());
     }
 }

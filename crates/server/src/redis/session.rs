@@ -384,6 +384,7 @@ async fn give_up(cluster: &Cluster) {
         ticks.tick().await;
         let now = cluster.clock.now();
         lock(&cluster.turns).give_up(now);
+        lock(&cluster.lane).give_up(now);
         cluster.turn_away(now);
     }
 }
