@@ -150,6 +150,11 @@ pub fn canary_head(node: Incarnation, number: u64) -> String {
     })
 }
 
+/// Whether it is the head of a canary.
+pub(crate) fn is_canary(head: &str) -> bool {
+    matches!(read_what(head, ""), Some(What::Canary(..)))
+}
+
 /// What passes by, for the channel: a line with its head, then its data.
 #[must_use]
 pub fn passing(id: &str, publication: &Publication) -> Vec<u8> {

@@ -22,6 +22,8 @@ const TURN_BYTES: usize = 1 << 20;
 const TURN_CHANGES: usize = 1_000;
 /// Messages and receipts that may wait for Redis: some seconds of what it takes.
 const MOST_WAITING: usize = 200_000;
+/// Users who come into rooms and leave them while Redis is away: some 20 MB. Beyond it all are said anew at its return.
+const MOST_CHANGES: usize = 100_000;
 /// Questions and answers between nodes that may wait.
 const MOST_SAID: usize = 1_000;
 /// The bytes of what may wait for it.
@@ -244,6 +246,15 @@ impl Lane {
     /// Has the log say that a user comes into a room of this node, or leaves it.
     pub fn change(&mut self, change: Change) {
         self.changes.push_back(change);
+    }
+
+    /// Forgets what is to be said of who is in rooms, where that is too much to keep: all is to be said anew then.
+    pub fn forget_changes(&mut self) -> bool {
+        let are_many = !self.is_there && self.changes.len() > MOST_CHANGES;
+        if are_many {
+            self.changes = VecDeque::new();
+        }
+        are_many
     }
 
     /// Has the log say all of this of who is in this node's rooms, in place of what was to be said.

@@ -61,6 +61,11 @@ impl Mine {
         Some(change(room, user, false))
     }
 
+    /// Forgets the last words of who has left. What the log has of them is known by it.
+    pub fn forget_left(&mut self) {
+        self.said.retain(|_, said| said.is_in);
+    }
+
     /// Keeps a join until the log says that the user has come.
     pub fn wait(&mut self, join: Join) {
         let member = (join.joining.room.clone(), join.joining.user.clone());
@@ -131,6 +136,21 @@ mod tests {
         assert_eq!(mine.come(&room, &user), (None, false), "it is on its way");
         mine.read(&told.unwrap());
         assert_eq!(mine.come(&room, &user), (None, true));
+    }
+
+    #[test]
+    fn of_who_came_and_left_while_nobody_listened_nothing_is_kept() {
+        let (room, user) = member();
+        let mut mine = Mine::default();
+        mine.come(&room, &user);
+        mine.leave(&room, &user);
+        mine.forget_left();
+        assert!(mine.said.is_empty());
+        assert_eq!(
+            mine.say_anew(vec![member()]).len(),
+            1,
+            "the log has them still"
+        );
     }
 
     #[test]

@@ -25,6 +25,11 @@ const NO_MEMORY: Refused = Refused {
     sentence: "Redis takes nothing more, so it was not published: its operator is to look at maxmemory",
 };
 
+const TAKES_NOTHING: Refused = Refused {
+    code: ErrorCode::Unavailable,
+    sentence: "Redis takes nothing now, so it was not published: /health says why",
+};
+
 const IN_THE_WAY: Refused = Refused {
     code: ErrorCode::Internal,
     sentence: "a key of another type is in the way in Redis, so it was not published: its operator is to remove it",
@@ -258,8 +263,11 @@ impl Turns {
                 back.ends.push(node);
             }
         }
-        for _ in &wishes.controls {
-            is_refused(answers.next(), &mut refused);
+        for head in wishes.controls {
+            // A canary that was refused has told what it could.
+            if is_refused(answers.next(), &mut refused) && !entry::is_canary(&head) {
+                back.controls.push(head);
+            }
         }
         wishes.said.iter().for_each(|_| _ = answers.next());
         for publish in &wishes.publishes {
@@ -352,7 +360,10 @@ impl Turns {
             "late" => Err(LATE),
             "reused" => Err(REUSED),
             "no_room" => Err(NO_ROOM_FOR_IDS),
-            "refused" => Err(NO_MEMORY),
+            "refused" if with.is_some_and(|words| words.text().starts_with("OOM")) => {
+                Err(NO_MEMORY)
+            }
+            "refused" => Err(TAKES_NOTHING),
             _ => Err(IN_THE_WAY),
         }
     }

@@ -2,7 +2,7 @@
 //! here waits for Redis.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::time::Duration;
@@ -74,6 +74,8 @@ pub struct Cluster {
     pub(super) canary: Mutex<(u64, u64)>,
     /// What Redis holds for the whole cluster: ids with their bytes, and the bytes of the queues.
     pub(super) held: Mutex<((usize, usize), usize)>,
+    /// Too much came to be said of who is in rooms: all is to be said anew.
+    pub(super) owes_members: AtomicBool,
     /// What nobody could read: entries, queues' entries, messages on channels.
     pub(super) unreadable: AtomicU64,
     /// Messages on channels that the shards had no room for.
@@ -129,6 +131,7 @@ impl Cluster {
             name: name.to_owned(),
             shards,
             held: Mutex::default(),
+            owes_members: AtomicBool::new(false),
             unreadable: AtomicU64::new(0),
             overheard: AtomicU64::new(0),
         }
@@ -447,6 +450,11 @@ impl Engine for Cluster {
 
     fn sweep(&self, now: Now) {
         self.turn_away(now);
+        let mut mine = lock(&self.mine);
+        if lock(&self.lane).forget_changes() {
+            mine.forget_left();
+            self.owes_members.store(true, Ordering::Relaxed);
+        }
     }
 
     fn state(&self) -> EngineState {

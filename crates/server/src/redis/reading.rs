@@ -54,6 +54,8 @@ struct Place<'a> {
     tail: &'a mut Tail,
     mine: &'a mut Mine,
     now: Now,
+    /// What Redis' clock shows: this node's may be wrong.
+    redis_ms: u64,
 }
 
 impl Reader {
@@ -114,13 +116,16 @@ impl Reader {
 
     /// Takes entries in; `false` if the rest is to be read again.
     fn take_all(&mut self, cluster: &Cluster, entries: &[Value]) -> bool {
+        let now = cluster.clock.now();
+        let redis_ms = lock(&cluster.turns).redis_ms(now);
         let mut mine = lock(&cluster.mine);
         let mut tail = lock(&cluster.tail);
         let mut place = Place {
             cluster,
             tail: &mut tail,
             mine: &mut mine,
-            now: cluster.clock.now(),
+            now,
+            redis_ms,
         };
         for raw in entries {
             let (id, text) = raw_of(raw);
@@ -187,10 +192,11 @@ impl Reader {
             tail,
             mine,
             now,
+            redis_ms,
         } = place;
         let post = &*cluster.inboxes;
         let is_mine = |node| node == cluster.incarnation();
-        let stamp = self.stamp(*now, entry.unix_ms);
+        let stamp = self.stamp(*now, *redis_ms, entry.unix_ms);
         let Some(What::Message(id, publication)) = entry.what else {
             tail.pass_over(stamp);
             match entry.what {
@@ -222,9 +228,9 @@ impl Reader {
     }
 
     /// What was said before the node came is as old as Redis' clock says.
-    fn stamp(&self, now: Now, unix_ms: u64) -> Stamp {
+    fn stamp(&self, now: Now, redis_ms: u64, unix_ms: u64) -> Stamp {
         let age = if self.is_loading {
-            now.unix_ms.saturating_sub(unix_ms)
+            redis_ms.saturating_sub(unix_ms)
         } else {
             0
         };

@@ -1,6 +1,7 @@
 //! A node's dealings with Redis: it connects, finds out what has become of the log, reads and says what there is to say
 //! until something breaks, and begins again.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -235,7 +236,8 @@ impl Session {
             reader.is_reborn = true;
             members::forget_own(&self.cluster, &self.keys, commands).await?;
         }
-        if std::mem::take(&mut reader.is_reborn) | std::mem::take(&mut reader.is_behind) {
+        let owes = self.cluster.owes_members.swap(false, Ordering::Relaxed);
+        if owes | std::mem::take(&mut reader.is_reborn) | std::mem::take(&mut reader.is_behind) {
             self.cluster.say_members_anew();
         }
         Ok(())

@@ -79,9 +79,11 @@ local function push(queue, account, known, user, entry)
   queued_bytes = queued_bytes + #entry
   local out = 0
   while waits > 1 and (waits > most or bytes > most_bytes) do
-    local gone = #redis.call('LPOP', queue)
-    waits, bytes, out = waits - 1, bytes - gone, out + 1
-    queued_bytes = queued_bytes - gone
+    local gone = redis.call('LPOP', queue)
+    -- What other programs put there was never counted.
+    local counted = string.sub(gone, 1, 11) == '{"cursor":"' and #gone or 0
+    waits, bytes, out = waits - 1, bytes - counted, out + 1
+    queued_bytes = queued_bytes - counted
   end
   if out > 0 then
     redis.call('HINCRBY', account, 'missed', out)
