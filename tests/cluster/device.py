@@ -12,8 +12,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 CURSOR = re.compile(r"(\d+)\.[0-9a-f]+:0:(\d+)-(\d+)")
-# A client that hears nothing for so long asks for a sign of life; none in as long, and it leaves.
-SILENCE = 1.5
+# How long a connection may take to be made, and to be closed.
+OPENING, CLOSING = 3.0, 1.5
 # How long a client waits before it comes back, at most; each further time twice as long.
 BACKOFF, LONGEST_BACKOFF = 0.5, 4.0
 DRAINING = 1012
@@ -84,7 +84,7 @@ class Device:
         host, port = self.load.addresses[self.at]
         address = f"ws://{host}:{port}/ws?{urlencode(asked)}"
         options = {"ping_interval": None, "compression": None, "proxy": None, "max_queue": None}
-        options |= {"open_timeout": 2 * SILENCE, "close_timeout": SILENCE}
+        options |= {"open_timeout": OPENING, "close_timeout": CLOSING}
         try:
             async with connect(address, **options) as socket:
                 self.socket = socket
@@ -101,7 +101,7 @@ class Device:
         asked = False
         while True:
             try:
-                text = await asyncio.wait_for(socket.recv(), SILENCE)
+                text = await asyncio.wait_for(socket.recv(), self.load.silence)
             except TimeoutError:
                 if asked:
                     # Nobody says goodbye to a node that is silent.

@@ -18,8 +18,12 @@ PATIENCE = 20.0
 class Load:
     """Runs as long as its `async with`; `settle` ends it and adds up what came of it."""
 
-    def __init__(self, addresses, *, users=10, rooms=3, a_second=200, nodes_stop=False):
+    def __init__(
+        self, addresses, *, users=10, rooms=3, a_second=200, nodes_stop=False, silence=1.5
+    ):
         self.addresses = addresses
+        # A client that hears nothing for so long asks for a sign of life, and then leaves.
+        self.silence = silence
         self.over, self.stops = asyncio.Event(), asyncio.Event()
         self.changed = asyncio.Event()
         # Whether a node may be silent; else an answer that doesn't come is a fault.
@@ -226,7 +230,7 @@ class Load:
 class Account:
     def __init__(self, load, faults):
         self.faults = faults
-        devices = load.devices
+        self.devices = devices = load.devices
         self.published = sum(letter.place is not None for letter in load.letters.values())
         self.given = sum(len(device.given) for device in devices)
         self.counts = {

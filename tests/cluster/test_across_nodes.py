@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from conftest import Hub
+from local_cluster import Node
 from node import until
 
 NAMES = ["n1", "n2", "n3"]
@@ -24,6 +26,22 @@ def test_data_cross_nodes_byte_for_byte(hubs, join_hub, fresh):
     data = '{ "a":1.50, "b" :\t[1e400,"\\ud800\\u0041é🦀", null ] }'
     here.say(f'{{"type":"user","target_ids":["{there.user}"],"data":{data}}}')
     assert f'"data":{data}' in there.hear_text()
+
+
+def test_hubs_with_a_prefix_of_their_own_share_a_redis_and_nothing_else(
+    shared, hubs, join_hub, fresh, tmp_path
+):
+    other = Node("other", tmp_path, shared.redis.address, "redis.prefix=other:")
+    try:
+        stranger = join_hub(Hub(other.start()), fresh("ann"))
+        person = join_hub(hubs[0], stranger.user)
+        hubs[1].publish({"type": "user", "target_ids": [person.user], "data": "here"})
+        assert person.hear("user")["data"] == "here"
+        stranger.send("user", target_ids=[person.user], data="there")
+        assert stranger.hear("user")["data"] == "there", "and nothing before it"
+        assert person.is_served()
+    finally:
+        other.kill()
 
 
 def test_all_nodes_give_one_order_and_one_time(hubs, join_hub, fresh):

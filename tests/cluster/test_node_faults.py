@@ -46,6 +46,33 @@ def test_a_node_that_slept_until_it_was_given_up_goes_on_honestly(start_cluster)
     under_load(cluster, node_asleep, nodes_stop=True)
 
 
+def test_clients_that_stay_with_a_node_asleep_are_given_all_of_it_when_it_wakes(start_cluster):
+    cluster = start_cluster()
+
+    async def node_asleep_with_its_clients(load):
+        cluster.nodes[2].pause()
+        await for_a_while(load, 30 if LONG else 15)
+        since = time.monotonic()
+        cluster.nodes[2].go_on()
+        return since
+
+    account = under_load(cluster, node_asleep_with_its_clients, nodes_stop=True, silence=60)
+    assert account.told == []
+    assert account.counts["connected"] == len(account.devices), "nobody had to come back"
+
+
+def test_a_node_is_killed_behind_the_balancer(start_cluster):
+    cluster = start_cluster()
+
+    async def node_killed_behind_haproxy(load):
+        since = time.monotonic()
+        cluster.nodes[1].kill()
+        return since
+
+    addresses = [cluster.balancer.address]
+    assert under_load(cluster, node_killed_behind_haproxy, addresses=addresses).told == []
+
+
 def test_a_rolling_restart_under_load_moves_all_and_loses_none(start_cluster):
     cluster = start_cluster(settings=() if LONG else ("drain.timeout=5s",))
 

@@ -1,4 +1,4 @@
-"""A node that slept is behind the log: it catches up before it answers for it, or tells its clients."""
+"""A node that slept is behind the log: it catches up before it speaks of it, or says so."""
 
 import threading
 
