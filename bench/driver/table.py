@@ -272,18 +272,18 @@ def publishing(rounds):
     def acked(figures):
         return figures["acked_per_s"]
 
-    for to, goal in (("room", 0.5), ("users", 0.35)):
+    for to, where, goal in (("room", "a room", 0.5), ("users", "users", 0.35)):
         ratios = rounds.ratios(("wshub", to), ("redis", to), acked)
-        figure = f"acknowledged publishes to {to}, a node over Redis: × redis-benchmark's"
+        figure = f"acknowledged publishes to {where}, a node over Redis: × redis-benchmark's"
         yield Row(figure, ratios, at_least=goal)
         for server, told in (("wshub", "a node"), ("redis", "redis-benchmark")):
-            yield Row(f"the same to {to}, {told}", rounds.each(server, to, acked), "/s")
+            yield Row(f"the same to {where}, {told}", rounds.each(server, to, acked), "/s")
         for whose, key in (
             ("the node's", "cpu_us_per_message"),
             ("Redis'", "redis_cpu_us_per_message"),
         ):
             used = rounds.each("wshub", to, lambda figures, key=key: figures[key])
-            yield Row(f"the same to {to}: {whose} CPU per message", used, " µs")
+            yield Row(f"the same to {where}: {whose} CPU per message", used, " µs")
 
 
 def tailing(rounds):
