@@ -80,7 +80,7 @@ def benchmark(run, folder):
     to_users, calls = run.load
     with a_redis(folder) as (_, port):
         begin = (SCRIPTS / "begin.lua").read_text()
-        epoch = cli(port, "EVAL", begin, "2", f"{NAME}log", f"{NAME}meta", "", "beef")
+        epoch = cli(port, "EVAL", begin, "2", f"{NAME}log", f"{NAME}meta", "", "beef", "0")
         turn = cli(port, "-x", "SCRIPT", "LOAD", script=(SCRIPTS / "turn.lua").read_text())
         keys, arguments = a_turn(epoch, to_users == "users")
         command = ["redis-benchmark", "-p", str(port), "-c", "8", "-P", "64", "-n", calls, "-q"]

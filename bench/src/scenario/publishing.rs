@@ -84,8 +84,7 @@ pub fn run(server: Server, redis: Option<Process>, plan: &Plan) -> Result<Figure
         latencies: Histogram::default(),
         refused: None,
     };
-    let (all, start) = (plan.publishers * plan.in_flight, Instant::now());
-    for number in 0..all {
+    for number in 0..plan.publishers * plan.in_flight {
         press.publish(number % plan.publishers);
     }
     press.go_on(Duration::from_secs(1), true)?;
@@ -99,7 +98,7 @@ pub fn run(server: Server, redis: Option<Process>, plan: &Plan) -> Result<Figure
     let acked = press.acked as f64;
     let after = (server.process.cpu_us()?, used(redis)?, loader.cpu_us()?);
     press.go_on(Duration::ZERO, false)?;
-    press.crowd.rest(start.elapsed().min(SETTLING))?;
+    press.crowd.rest(SETTLING)?;
     Ok(Figures {
         acked: press.acked,
         acked_per_s: acked / wall,
@@ -123,7 +122,7 @@ impl Press<'_> {
         stamp::write(&mut self.payload.json[at..], now);
         let data = String::from_utf8_lossy(&self.payload.json);
         // Ids are remembered for minutes, so those of the next run are others.
-        let id = format!("{:010}-{number:09}", std::process::id());
+        let id = message_id(number);
         let text = if self.plan.users == 0 {
             format!(r#"{{"type":"room","id":"{id}","room_id":"empty","data":{data}}}"#)
         } else {
@@ -181,8 +180,37 @@ impl Press<'_> {
     }
 }
 
+fn message_id(number: usize) -> String {
+    format!("{:010}-{number:09}", std::process::id())
+}
+
 /// The number of the message that this acks.
 fn acked_message(frame: &Frame<'_>) -> Option<usize> {
     let rest = frame.head.strip_prefix(br#"{"type":"ack","id":""#)?;
     std::str::from_utf8(rest.get(11..20)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::TEXT;
+
+    fn acked(text: &str) -> Option<usize> {
+        acked_message(&Frame {
+            opcode: TEXT,
+            compressed: false,
+            length: text.len(),
+            head: text.as_bytes(),
+        })
+    }
+
+    #[test]
+    fn an_ack_tells_which_message_it_is_for() {
+        let ack = format!(
+            r#"{{"type":"ack","id":"{}","cursor":"a.1:0:1-7"}}"#,
+            message_id(57)
+        );
+        assert_eq!(acked(&ack), Some(57));
+        assert_eq!(acked(r#"{"type":"error","code":"overloaded"}"#), None);
+    }
 }
