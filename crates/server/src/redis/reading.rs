@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use redis::Value;
 use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
 use wshub_engine::redis::Mine;
 use wshub_engine::redis::entry::{self, Entry, What};
-use wshub_engine::redis::following::{Next, Reached, print_of};
+use wshub_engine::redis::following::{Found, Next, Reached, print_of};
 use wshub_engine::redis::mine::Join;
 use wshub_hub::question::Question;
 use wshub_hub::tail::Stamp;
@@ -25,6 +26,8 @@ pub(super) const BLOCK: Duration = Duration::from_secs(1);
 const READ: usize = 512;
 /// Entries put into the tail while it is locked: some 50 µs.
 const AT_ONCE: usize = 64;
+/// How long nodes may take in a new life of the log to say anew who is in their rooms: as long as a lease, and a little.
+const SAID_ANEW: Duration = Duration::from_secs(11);
 /// How long a node waits whose shards are behind, before it looks again.
 const BEHIND: Duration = Duration::from_millis(1);
 
@@ -40,6 +43,8 @@ pub(super) struct Reader {
     again: bool,
     /// It read that its node is no more.
     pub(super) is_dead: bool,
+    /// When it is to be looked again who is in rooms.
+    pub(super) looks_again: Option<Instant>,
     /// The log has begun another life: who is in rooms of this node is to be said anew.
     pub(super) is_reborn: bool,
     /// It has missed a part of the log, and what that said of who is in rooms.
@@ -75,6 +80,7 @@ impl Reader {
             is_loading: true,
             again: false,
             is_dead: false,
+            looks_again: None,
             is_reborn: false,
             is_behind: false,
             is_spoilt: false,
@@ -173,6 +179,7 @@ impl Reader {
                 let from = (entry.epoch, before);
                 place.tail.go_on_from(place.now, from, reason, post);
                 self.is_reborn = true;
+                self.looks_again = Some(Instant::now() + SAID_ANEW);
                 self.is_spoilt = false;
             }
         }
@@ -242,6 +249,43 @@ impl Reader {
             },
         }
     }
+}
+
+/// Looks at what the log still holds of what a node has read, where its book says that it ends at `end`.
+pub(super) async fn look_at_log(
+    log: &str,
+    reached: &Reached,
+    end: Option<u64>,
+    commands: &mut MultiplexedConnection,
+) -> Result<Found, Broken> {
+    let id = stream_id(reached.place);
+    let own: Value = redis::cmd("XRANGE")
+        .arg(log)
+        .arg(&id)
+        .arg(&id)
+        .query_async(commands)
+        .await?;
+    let first: Value = redis::cmd("XRANGE")
+        .arg(log)
+        .arg("-")
+        .arg("+")
+        .arg("COUNT")
+        .arg(1)
+        .query_async(commands)
+        .await?;
+    Ok(Found {
+        end: Offset {
+            major: reached.epoch.ordinal.into(),
+            minor: end.unwrap_or(0),
+        }
+        .place(),
+        print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
+        first: list_of(&first)
+            .first()
+            .map(raw_of)
+            .and_then(|(id, text)| entry::read(id, text))
+            .map(|entry| entry.place),
+    })
 }
 
 /// A place as the Stream names it.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{RedisError, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use wshub_engine::redis::entry::{self, read_epoch};
-use wshub_engine::redis::following::{Found, Holds, Reached, print_of};
+use wshub_engine::redis::entry::read_epoch;
+use wshub_engine::redis::following::Holds;
 use wshub_engine::redis::turns::Heard;
 use wshub_engine::redis::{BEGIN, Keys, Reply, TURN};
 use wshub_hub::session::SessionKey;
-use wshub_protocol::{Epoch, Offset};
+use wshub_protocol::Epoch;
 
 use super::backoff::Backoff;
 use super::channels;
@@ -21,7 +21,7 @@ use super::cluster::{Cluster, lock};
 use super::leases::Leases;
 use super::members;
 use super::opening::RedisSource;
-use super::reading::{BLOCK, Reader, list_of, raw_of, stream_id};
+use super::reading::{BLOCK, Reader, look_at_log};
 
 /// How often what waits too long is looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -331,51 +331,13 @@ impl Session {
         let Some(reader) = reader else {
             return Broken("its log was not found".to_owned());
         };
-        let log = keys.log();
         tokio::select! {
-            broken = follow(cluster, reader, &mut tail, &log) => broken,
+            broken = follow(cluster, reader, &mut tail, keys, commands.clone()) => broken,
             broken = say(cluster, commands.clone(), script) => broken,
             broken = channels::hear(channels, cluster) => broken,
             broken = leases.keep(cluster, commands) => broken,
         }
     }
-}
-
-/// Looks at what the log still holds of what a node has read, where its book says that it ends at `end`.
-async fn look_at_log(
-    log: &str,
-    reached: &Reached,
-    end: Option<u64>,
-    commands: &mut MultiplexedConnection,
-) -> Result<Found, Broken> {
-    let id = stream_id(reached.place);
-    let own: Value = redis::cmd("XRANGE")
-        .arg(log)
-        .arg(&id)
-        .arg(&id)
-        .query_async(commands)
-        .await?;
-    let first: Value = redis::cmd("XRANGE")
-        .arg(log)
-        .arg("-")
-        .arg("+")
-        .arg("COUNT")
-        .arg(1)
-        .query_async(commands)
-        .await?;
-    Ok(Found {
-        end: Offset {
-            major: reached.epoch.ordinal.into(),
-            minor: end.unwrap_or(0),
-        }
-        .place(),
-        print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
-        first: list_of(&first)
-            .first()
-            .map(raw_of)
-            .and_then(|(id, text)| entry::read(id, text))
-            .map(|entry| entry.place),
-    })
 }
 
 /// Looks for what waits too long, whether Redis is there or not.
@@ -395,11 +357,20 @@ async fn follow(
     cluster: &Cluster,
     reader: &mut Reader,
     tail: &mut MultiplexedConnection,
-    log: &str,
+    keys: &Keys,
+    mut commands: MultiplexedConnection,
 ) -> Broken {
+    let log = keys.log();
     loop {
-        if let Err(broken) = reader.read(cluster, tail, log, Some(BLOCK)).await {
+        if let Err(broken) = reader.read(cluster, tail, &log, Some(BLOCK)).await {
             return broken;
+        }
+        if reader.looks_again.is_some_and(|at| at <= Instant::now()) {
+            reader.looks_again = None;
+            // Nothing is read meanwhile, so that what the log says later counts.
+            if let Err(broken) = members::load(cluster, keys, &mut commands).await {
+                return broken;
+            }
         }
         if reader.is_dead || reader.is_reborn || reader.is_behind || reader.is_spoilt {
             return Broken(

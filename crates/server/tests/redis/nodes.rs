@@ -25,8 +25,8 @@ for n = 1, tonumber(ARGV[1]) do
 end
 return redis.call('HSET', KEYS[2], 'end', last)";
 
-/// Has another node say that Ann is in a room, in an entry that is gone before anybody has read it.
-const SAY_AND_TRIM: &str = "
+/// Has another node say that Ann is in a room; told to trim, in an entry that is gone before anybody has read it.
+const SAY: &str = "
 local known = redis.call('HMGET', KEYS[2], 'epoch', 'end')
 local last, life = tonumber(known[2]), string.match(known[1], '^%d+')
 local function append(said)
@@ -38,7 +38,7 @@ append('{\"k\":\"m\",\"n\":2,\"m\":[[true,\"r\",\"ann\"]]}')
 append('{\"k\":\"c\"}')
 redis.call('SADD', KEYS[3], 'r\\nann')
 redis.call('HSET', KEYS[4], string.match(KEYS[3], 'node:(%x+):'), 'n2')
-redis.call('XTRIM', KEYS[1], 'MINID', life .. '-' .. last)
+if ARGV[1] == 'trim' then redis.call('XTRIM', KEYS[1], 'MINID', life .. '-' .. last) end
 return redis.call('HSET', KEYS[2], 'end', last)";
 
 /// A node, and a connection to its Redis.
@@ -74,6 +74,22 @@ impl World {
             self.waits();
         }
         true
+    }
+
+    /// Another node says that Ann is in a room.
+    fn another_says_who_is_in_a_room(&mut self, trim: &str) {
+        let (keys, mut say) = (Keys::new("websocket:"), redis::cmd("EVAL"));
+        say.arg(SAY).arg(4).arg(keys.log()).arg(keys.meta());
+        say.arg(keys.members(&node_name(2))).arg(keys.nodes());
+        let _: Value = say.arg(trim).query(&mut self.redis).unwrap();
+    }
+
+    fn waits_for_rooms(&mut self, rooms: usize) {
+        let since = Instant::now();
+        while self.hub.stats().rooms != rooms {
+            assert!(since.elapsed() < PATIENCE, "there are not {rooms} rooms");
+            self.publishes();
+        }
     }
 
     /// Redis waits for a moment, which is none of this program's.
@@ -166,18 +182,24 @@ fn a_node_that_missed_a_part_of_the_log_learns_who_is_in_rooms() {
     let server = RedisServer::start(&[]);
     let mut world = World::with(&server);
     world.publishes();
-    let (keys, mut say) = (Keys::new("websocket:"), redis::cmd("EVAL"));
-    say.arg(SAY_AND_TRIM)
-        .arg(4)
-        .arg(keys.log())
-        .arg(keys.meta());
-    say.arg(keys.members(&node_name(2))).arg(keys.nodes());
-    let _: Value = say.query(&mut world.redis).unwrap();
-    let since = Instant::now();
-    while world.hub.stats().rooms == 0 {
-        assert!(since.elapsed() < PATIENCE, "nobody is in a room");
-        world.publishes();
-    }
+    world.another_says_who_is_in_a_room("trim");
+    world.waits_for_rooms(1);
+}
+
+#[test]
+fn who_left_a_room_in_a_part_of_the_log_that_is_lost_does_not_stay_in_it() {
+    let server = RedisServer::start(&[]);
+    let mut world = World::with(&server);
+    world.publishes();
+    world.another_says_who_is_in_a_room("");
+    world.waits_for_rooms(1);
+    // Its leave, and all else, is lost with Redis. The other node lives on, and has nobody to say anew.
+    let keys = Keys::new("websocket:");
+    let mut lost = redis::pipe();
+    lost.atomic().cmd("FLUSHALL");
+    lost.cmd("SET").arg(keys.lease(&node_name(2))).arg("{}");
+    let () = lost.ignore().query(&mut world.redis).unwrap();
+    world.waits_for_rooms(0);
 }
 
 #[test]
