@@ -1,5 +1,6 @@
 //! A user's queue: how a message stands in it, and what a look into it finds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -95,19 +96,25 @@ impl Looked {
             }
         }
         looked.found.missed = missed.number();
+        let mut twins = HashMap::new();
         for entry in entries.list() {
-            match read_kept(user, entry.bytes()) {
+            let bytes = entry.bytes();
+            match read_kept(user, bytes) {
                 Some(message) => looked.found.waiting.push(Arc::new(message)),
-                None => looked.read_plain(user, unix_ms, entry.bytes()),
+                None => {
+                    let twins = twins.entry(bytes).or_default();
+                    looked.read_plain(user, unix_ms, bytes, *twins);
+                    *twins += 1;
+                }
             }
         }
         looked.found.waiting.sort_by_key(|message| message.place());
         looked
     }
 
-    /// Another program's message has the shape of a client's. What can't be read goes with the next receipt, too.
-    fn read_plain(&mut self, user: &UserId, unix_ms: u64, bytes: &[u8]) {
-        let twins = self.plain.iter().filter(|plain| *plain == bytes).count();
+    /// Another program's message has the shape of a client's; so many before it are the same. What can't be read goes
+    /// with the next receipt, too.
+    fn read_plain(&mut self, user: &UserId, unix_ms: u64, bytes: &[u8], twins: usize) {
         self.plain.push(bytes.to_vec());
         let publish = parse_publish(bytes).ok();
         let Some(publish) = publish.filter(|publish| matches!(publish.target, Target::Users(_)))

@@ -207,6 +207,29 @@ function part.r()
   return {'passed'}
 end
 
+-- What a queue holds. Other programs push without a bound; what is beyond ours goes, the oldest first, as by a push of ours,
+-- since who looks has to take in all of it. Answers that, how many they are, their bytes that count, and how many went.
+local function within_bounds(queue, waits, bytes)
+  local out = math.max(0, waits - most)
+  if out > 0 then redis.call('LTRIM', queue, -most, -1) end
+  local all, sizes, total, counted = redis.call('LRANGE', queue, 0, -1), {}, 0, 0
+  for n = 1, #all do
+    sizes[n] = string.sub(all[n], 1, 11) == '{"cursor":"' and #all[n] or 0
+    total, counted = total + #all[n], counted + sizes[n]
+  end
+  local first = 1
+  while first < #all and total > most_bytes do
+    redis.call('LPOP', queue)
+    total, counted = total - #all[first], counted - sizes[first]
+    first, out = first + 1, out + 1
+  end
+  if out == 0 then return all, waits, bytes, 0 end
+  local kept = {}
+  for n = first, #all do kept[#kept + 1] = all[n] end
+  queued_bytes = queued_bytes + counted - bytes
+  return kept, #kept, counted, out
+end
+
 -- A look into a user's queue: whether the user is told what was missed, and who goes on from behind it ("" is nobody).
 function part.q()
   local queue, account, tells, session = next_key(), next_key(), next_arg(), next_arg()
@@ -230,6 +253,12 @@ function part.q()
     redis.pcall('HINCRBY', account, 'missed', old)
     counts.expired = counts.expired + old
   end
+  local all, out
+  all, waits, bytes, out = within_bounds(queue, waits, bytes)
+  if out > 0 then
+    redis.pcall('HINCRBY', account, 'missed', out)
+    counts.pushed_out = counts.pushed_out + out
+  end
   local known = redis.call('HMGET', account, 'missed', 'told')
   local missed, told = tonumber(known[1] or '0'), known[2] or ''
   if tells == '1' and missed > 0 then redis.call('HDEL', account, 'missed') end
@@ -245,7 +274,7 @@ function part.q()
     end
   end
   keep(account, waits, bytes)
-  return {'queue', redis.call('LRANGE', queue, 0, -1), missed, told}
+  return {'queue', all, missed, told}
 end
 
 -- A node that is no more: the entry's head, its lease, its members, and the book of nodes with its name there.
