@@ -12,4 +12,5 @@ mod reading;
 mod refusal;
 mod report;
 pub mod session;
+mod telling;
 mod warnings;

@@ -92,6 +92,14 @@ impl Kind {
     }
 }
 
+impl MoreLikeIt {
+    /// How many, where there were any: for a field of a line.
+    #[must_use]
+    pub fn count(self) -> Option<u64> {
+        Some(self.0).filter(|&more| more > 0)
+    }
+}
+
 impl fmt::Display for MoreLikeIt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

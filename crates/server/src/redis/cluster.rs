@@ -24,6 +24,7 @@ use wshub_protocol::UserId;
 use super::asking::Asking;
 use crate::clock::Clock;
 use crate::inbox::Inboxes;
+use crate::logs::Troubles;
 
 /// How long a connection waits to be let in, in milliseconds; then it is told to come back later.
 const ENTER_MS: u64 = 2_000;
@@ -80,6 +81,8 @@ pub struct Cluster {
     pub(super) unreadable: AtomicU64,
     /// Messages on channels that the shards had no room for.
     pub(super) overheard: AtomicU64,
+    /// What was told lately of Redis.
+    pub(super) troubles: Mutex<Troubles>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -134,6 +137,7 @@ impl Cluster {
             owes_members: AtomicBool::new(false),
             unreadable: AtomicU64::new(0),
             overheard: AtomicU64::new(0),
+            troubles: Mutex::default(),
         }
     }
 

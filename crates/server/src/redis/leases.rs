@@ -124,10 +124,9 @@ impl Leases {
                 self.look_into_book(cluster, &mut commands, reaps).await?;
                 if reaps && watches_since.elapsed() > LEASE {
                     // The script looks at each lease once more.
-                    for node in dead {
-                        tracing::warn!(node = node_name(node), "a node of the cluster is no more");
-                        lock(&cluster.lane).end_node(node);
-                    }
+                    tell_dead(&dead);
+                    dead.into_iter()
+                        .for_each(|node| lock(&cluster.lane).end_node(node));
                     self.sweep(cluster, &mut commands).await?;
                 }
                 lock(&cluster.lane).say(asking::here());
@@ -328,5 +327,17 @@ impl Leases {
         }
         *lock(&cluster.peers) = peers;
         Ok(dead)
+    }
+}
+
+/// One line for all: anybody who writes to Redis can name thousands.
+fn tell_dead(nodes: &[Incarnation]) {
+    if let Some((&first, others)) = nodes.split_first() {
+        let more = Some(others.len()).filter(|&more| more > 0);
+        tracing::warn!(
+            node = node_name(first),
+            more,
+            "a node of the cluster is no more"
+        );
     }
 }

@@ -165,16 +165,23 @@ impl Reader {
                 return false;
             }
             Next::Gap => {
-                tracing::warn!(
-                    "entries of the log are gone that this node hadn't read: all its clients are told to reload"
-                );
+                if let Some(more) = place.cluster.may_tell("behind") {
+                    let more = more.count();
+                    tracing::warn!(
+                        more,
+                        "entries of the log are gone that this node hadn't read: all its clients are told to reload"
+                    );
+                }
                 let reason = ResetReason::NodeBehind;
                 let from = (entry.epoch, before);
                 place.tail.go_on_from(place.now, from, reason, post);
                 self.is_behind = true;
             }
             Next::OtherLife => {
-                tracing::warn!(epoch = %entry.epoch, "the log has begun another life: all clients are told to reload");
+                if let Some(more) = place.cluster.may_tell("other_life") {
+                    let (epoch, more) = (entry.epoch, more.count());
+                    tracing::warn!(%epoch, more, "the log has begun another life: all clients are told to reload");
+                }
                 let reason = ResetReason::LogLost;
                 let from = (entry.epoch, before);
                 place.tail.go_on_from(place.now, from, reason, post);

@@ -152,21 +152,19 @@ impl Session {
 
     async fn deal(&mut self, mut connected: Option<Connected>) {
         let mut backoff = Backoff::seeded(fastrand::u64(..));
+        let mut told_there = false;
         loop {
             let broken = match connected.take() {
                 Some(connected) => {
                     let since = Instant::now();
                     self.cluster.is_back();
-                    tracing::info!(address = self.source.address(), "Redis is there");
+                    if !std::mem::replace(&mut told_there, true) {
+                        tracing::info!(address = self.source.address(), "Redis is there");
+                    }
                     let broken = self.go_on(connected).await;
                     if since.elapsed() > LASTING {
                         backoff.reset();
                     }
-                    tracing::warn!(
-                        address = self.source.address(),
-                        reason = broken.0,
-                        "Redis is away"
-                    );
                     broken
                 }
                 None => match self.connect().await {
@@ -177,6 +175,9 @@ impl Session {
                     Err(broken) => broken,
                 },
             };
+            let address = self.source.address();
+            // What is held back now is told by a later attempt, where it is away still.
+            told_there = told_there && !self.cluster.tell_away(address, &broken.0);
             self.cluster.is_away(broken.0);
             sleep(backoff.pause()).await;
         }
@@ -222,7 +223,13 @@ impl Session {
         }
         let is_known = !reader.is_dead && self.leases.renew(&self.cluster, commands).await?;
         if reader.is_dead || (!is_known && !reader.is_reborn) {
-            tracing::warn!("the other nodes took this one for dead: it goes on under a new number");
+            if let Some(more) = self.cluster.may_tell("taken_for_dead") {
+                let more = more.count();
+                tracing::warn!(
+                    more,
+                    "the other nodes took this one for dead: it goes on under a new number"
+                );
+            }
             let old = self.cluster.incarnation();
             self.cluster.become_node(fastrand::u64(1..));
             self.leases.forget();
@@ -285,7 +292,10 @@ impl Session {
             // Where the node fell behind, the reading finds the gap and says so.
             Holds::Yes | Holds::FellBehind => {}
             Holds::Lost => {
-                tracing::warn!(epoch = %reached.epoch, "Redis has lost what the log held");
+                if let Some(more) = self.cluster.may_tell("lost") {
+                    let (epoch, more) = (reached.epoch, more.count());
+                    tracing::warn!(%epoch, more, "Redis has lost what the log held");
+                }
                 self.begin(commands, Some(reached.epoch), 0).await?;
             }
         }
