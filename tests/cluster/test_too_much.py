@@ -86,3 +86,12 @@ def test_nodes_that_never_were_have_one_line_together(start_cluster):
     assert until(lambda: ask_redis(cluster.redis, *counted) == "1", 3 * SECONDS), "they are reaped"
     assert 1 <= lines_of(hub, "is no more") <= LINES
     assert hub.get("/health").json["status"] == "healthy"
+
+
+def test_a_log_names_the_reason_for_which_redis_is_away_now(start_cluster):
+    cluster = start_cluster(nodes=1)
+    (hub,) = cluster.hubs
+    ask_redis(cluster.redis, "CONFIG", "SET", "requirepass", "secret")
+    ask_redis(cluster.redis, "-a", "secret", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert until(lambda: lines_of(hub, "wants a password") > 0, 3 * SECONDS)
+    assert lines_of(hub, "Redis is away") == LINES

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, RedisResult, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use wshub_engine::redis::{Keys, SWEEP, entry, node_name};
 use wshub_hub::members::Incarnation;
@@ -74,25 +75,23 @@ impl Leases {
         let node = node_name(cluster.incarnation());
         let report = cluster.own_report();
         let report_text = serde_json::to_string(&report).unwrap_or_default();
-        let (is_new,): (u64,) = redis::pipe()
-            .cmd("HSET")
-            .arg(self.keys.nodes())
-            .arg(&node)
-            .arg(&report.name)
-            .cmd("SET")
-            .arg(self.keys.lease(&node))
-            .arg(&report_text)
-            .arg("PX")
-            .arg(LEASE.as_millis() as u64)
-            .ignore()
-            .cmd("PEXPIRE")
-            .arg(self.keys.members(&node))
-            .arg(FACTS.as_millis() as u64)
-            .ignore()
-            .query_async(commands)
-            .await?;
+        let (lease, lease_ms) = (self.keys.lease(&node), LEASE.as_millis() as u64);
+        let mut renewing = redis::pipe();
+        let registering = renewing.cmd("HSET").arg(self.keys.nodes());
+        registering.arg(&node).arg(&report.name);
+        // Takes no memory, so that a node whose Redis is full lives on.
+        renewing.cmd("PEXPIRE").arg(&lease).arg(lease_ms);
+        let telling = renewing.cmd("SET").arg(&lease).arg(&report_text);
+        telling.arg("PX").arg(lease_ms);
+        let knowing = renewing.cmd("PEXPIRE").arg(self.keys.members(&node));
+        knowing.arg(FACTS.as_millis() as u64);
+        let answers = ask_for_all(&renewing, commands).await?;
+        let Some(registered) = answers.into_iter().next().flatten() else {
+            // Nobody is told of a death by a log that takes nothing.
+            return Ok(true);
+        };
         let was_registered = std::mem::replace(&mut self.is_registered, true);
-        Ok(is_new == 0 || !was_registered)
+        Ok(registered != Value::Int(1) || !was_registered)
     }
 
     /// Goes on saying so until something breaks.
@@ -229,16 +228,12 @@ impl Leases {
         if reaps {
             let is_full = id_bytes >= terms.id_bytes;
             let mut telling = redis::pipe();
-            telling
-                .cmd("HSET")
-                .arg(self.keys.meta())
-                .arg("ids_full")
-                .arg(u8::from(is_full))
-                .ignore();
             for (name, _) in past {
-                telling.cmd("HDEL").arg(self.keys.meta()).arg(name).ignore();
+                telling.cmd("HDEL").arg(self.keys.meta()).arg(name);
             }
-            let () = telling.query_async(commands).await?;
+            let meta = telling.cmd("HSET").arg(self.keys.meta());
+            meta.arg("ids_full").arg(u8::from(is_full));
+            ask_for_all(&telling, commands).await?;
         }
         Ok(())
     }
@@ -273,19 +268,12 @@ impl Leases {
     ) -> Result<bool, Broken> {
         let (key, node) = (self.keys.reaper(), node_name(cluster.incarnation()));
         let lease = LEASE.as_millis() as u64;
-        let (holder,): (Option<String>,) = redis::pipe()
-            .cmd("SET")
-            .arg(&key)
-            .arg(&node)
-            .arg("NX")
-            .arg("PX")
-            .arg(lease)
-            .ignore()
-            .cmd("GET")
-            .arg(&key)
-            .query_async(commands)
-            .await?;
-        let is_reaper = holder.as_deref() == Some(&*node);
+        let mut taking = redis::pipe();
+        let claim = taking.cmd("SET").arg(&key).arg(&node);
+        claim.arg("NX").arg("PX").arg(lease);
+        taking.cmd("GET").arg(&key);
+        let holder = ask_for_all(&taking, commands).await?.pop().flatten();
+        let is_reaper = holder == Some(Value::BulkString(node.into_bytes()));
         if is_reaper {
             let () = redis::cmd("PEXPIRE")
                 .arg(&key)
@@ -328,6 +316,22 @@ impl Leases {
         *lock(&cluster.peers) = peers;
         Ok(dead)
     }
+}
+
+/// Asks all of it; there is none in place of what a Redis without memory refuses.
+async fn ask_for_all(
+    questions: &Pipeline,
+    commands: &mut MultiplexedConnection,
+) -> Result<Vec<Option<Value>>, Broken> {
+    let mut questions = questions.clone();
+    let asking = questions.ignore_errors().query_async(commands);
+    let answers: Vec<RedisResult<Value>> = asking.await?;
+    let taken = answers.into_iter().map(|answer| match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code() == Some("OOM") => Ok(None),
+        Err(error) => Err(error.into()),
+    });
+    taken.collect()
 }
 
 /// One line for all: anybody who writes to Redis can name thousands.

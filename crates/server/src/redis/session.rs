@@ -22,6 +22,7 @@ use super::leases::Leases;
 use super::members;
 use super::opening::RedisSource;
 use super::reading::{BLOCK, Reader, look_at_log};
+use super::telling::Told;
 
 /// How often what waits too long is looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -126,15 +127,18 @@ impl Session {
         &self,
         commands: &mut MultiplexedConnection,
     ) -> Result<SessionKey, Broken> {
-        let fresh = format!("{:032x}", fastrand::u128(..));
         let name = self.keys.session_key();
-        let () = redis::cmd("SET")
-            .arg(&name)
-            .arg(&fresh)
-            .arg("NX")
-            .query_async(commands)
-            .await?;
-        let key: String = redis::cmd("GET").arg(&name).query_async(commands).await?;
+        let mut get = redis::cmd("GET");
+        get.arg(&name);
+        let mut key: Option<String> = get.query_async(commands).await?;
+        if key.is_none() {
+            let fresh = format!("{:032x}", fastrand::u128(..));
+            let mut set = redis::cmd("SET");
+            set.arg(&name).arg(&fresh).arg("NX");
+            let () = set.query_async(commands).await?;
+            key = get.query_async(commands).await?;
+        }
+        let key = key.unwrap_or_default();
         let key = u128::from_str_radix(&key, 16);
         let key =
             key.map_err(|_| Broken(format!("{name} is no key for the labels of sessions")))?;
@@ -152,15 +156,13 @@ impl Session {
 
     async fn deal(&mut self, mut connected: Option<Connected>) {
         let mut backoff = Backoff::seeded(fastrand::u64(..));
-        let mut told_there = false;
+        let mut told = Told::nothing();
         loop {
             let broken = match connected.take() {
                 Some(connected) => {
                     let since = Instant::now();
                     self.cluster.is_back();
-                    if !std::mem::replace(&mut told_there, true) {
-                        tracing::info!(address = self.source.address(), "Redis is there");
-                    }
+                    told.there(self.source.address());
                     let broken = self.go_on(connected).await;
                     if since.elapsed() > LASTING {
                         backoff.reset();
@@ -175,9 +177,7 @@ impl Session {
                     Err(broken) => broken,
                 },
             };
-            let address = self.source.address();
-            // What is held back now is told by a later attempt, where it is away still.
-            told_there = told_there && !self.cluster.tell_away(address, &broken.0);
+            told.away(&self.cluster, self.source.address(), &broken.0);
             self.cluster.is_away(broken.0);
             sleep(backoff.pause()).await;
         }
