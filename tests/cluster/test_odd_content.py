@@ -94,9 +94,9 @@ def test_what_waits_for_any_name_is_given_on_another_node_and_then_gone(
     person = join_hub(hubs[1], name)
     assert person.connected["pending"] == 4
     assert person.hear_data(4) == [hub.port for hub in (*hubs, hubs[0])]
-    assert until(
-        lambda: ask_redis(shared.redis, "EXISTS", f"websocket:queue:{name}") == "0"
-    ), "its receipts came"
+    assert until(lambda: ask_redis(shared.redis, "EXISTS", f"websocket:queue:{name}") == "0"), (
+        "its receipts came"
+    )
 
 
 @pytest.mark.parametrize("data", DATA)

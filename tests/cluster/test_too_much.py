@@ -67,9 +67,11 @@ def test_what_is_no_entry_of_the_log_does_not_flood_a_log(start_cluster):
         ask_redis(cluster.redis, "XADD", "websocket:log", "*", "who", "cares")
         later = str(int(lives) + number + 1)
         assert until(
-            lambda later=later: hub.publish({"type": "broadcast", "data": 1})
-            .json.get("cursor", "")
-            .startswith(f"{later}.")
+            lambda later=later: (
+                hub.publish({"type": "broadcast", "data": 1})
+                .json.get("cursor", "")
+                .startswith(f"{later}.")
+            )
         )
     for words in ("has lost what the log held", "has begun another life", "Redis is away"):
         assert 1 <= lines_of(hub, words) <= LINES, words
