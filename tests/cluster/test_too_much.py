@@ -1,4 +1,4 @@
-"""Other programs push too much through Redis: it costs a node a bounded amount of work, memory and log lines."""
+"""Other programs say too much through Redis: what it costs a node in work and lines is bounded."""
 
 import json
 
@@ -43,6 +43,19 @@ def test_a_look_bounds_what_others_have_pushed_by_number_and_by_bytes(
         assert told == (pending, count - pending)
         assert person.hear_data(pending) == ["x" * size] * pending
         assert hubs[1].get("/health").json["status"] == "healthy"
+
+
+def test_a_message_on_the_channel_is_as_large_as_any_may_be(shared, hubs, join_hub, fresh):
+    person = join_hub(hubs[0], fresh("ann"))
+    say = """
+        for _, size in ipairs({tonumber(ARGV[2]), 10}) do
+            local said = string.gsub(ARGV[1], 'XX', string.rep('x', size))
+            redis.call('PUBLISH', KEYS[1], said)
+        end
+    """
+    said = json.dumps({"type": "user", "target_ids": [person.user], "data": "XX"})
+    ask_redis(shared.redis, "EVAL", say, 1, "websocket:broadcast", said, 512 * 1024)
+    assert person.hear("user")["data"] == "x" * 10
 
 
 def lines_of(hub, words):

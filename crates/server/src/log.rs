@@ -62,6 +62,7 @@ fn in_redis(
         queues: queue_limits(config),
         id_ms: config.dedupe.window.as_millis() as u64,
         id_bytes: config.dedupe.bytes,
+        message_bytes: config.limits.message_bytes,
     };
     let cluster = Arc::new(Cluster::new(
         Arc::clone(&tail),

@@ -25,6 +25,8 @@ pub struct Terms {
     pub id_ms: u64,
     /// What all ids may take in Redis, in bytes.
     pub id_bytes: usize,
+    /// What a message of another program may take, in bytes.
+    pub message_bytes: usize,
 }
 
 /// One call of the script.

@@ -33,8 +33,8 @@ pub(super) async fn listen(source: &RedisSource, keys: &Keys) -> Result<PubSub, 
 
 /// Hears what is said until the connection breaks.
 pub(super) async fn hear(channels: PubSub, cluster: &Arc<Cluster>) -> Broken {
-    let keys = lock(&cluster.turns).terms().keys.clone();
-    let (broadcast, ephemeral) = (keys.broadcast(), keys.ephemeral());
+    let terms = lock(&cluster.turns).terms().clone();
+    let (broadcast, ephemeral) = (terms.keys.broadcast(), terms.keys.ephemeral());
     let mut messages = channels.into_on_message();
     loop {
         let message = match timeout(SILENCE, messages.next()).await {
@@ -44,7 +44,9 @@ pub(super) async fn hear(channels: PubSub, cluster: &Arc<Cluster>) -> Broken {
         };
         let (channel, bytes) = (message.get_channel_name(), message.get_payload_bytes());
         let publication = if channel == broadcast {
-            parse_publish(bytes).ok().map(|publish| Publication {
+            let fits = Some(bytes).filter(|bytes| bytes.len() <= terms.message_bytes);
+            let publish = fits.and_then(|bytes| parse_publish(bytes).ok());
+            publish.map(|publish| Publication {
                 publish,
                 from: String::new(),
                 except: None,

@@ -55,6 +55,7 @@ impl Book {
             },
             id_ms: 60_000,
             id_bytes: 1 << 20,
+            message_bytes: 1 << 20,
         };
         let now = Now {
             elapsed_ms: 1_000_000,

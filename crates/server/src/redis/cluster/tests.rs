@@ -48,6 +48,7 @@ impl World {
             },
             id_ms: 60_000,
             id_bytes: 1 << 20,
+            message_bytes: 1 << 20,
         };
         let tail = Arc::new(Mutex::new(tail));
         let cluster = Cluster::new(tail, inboxes, Clock::start(), terms, ("n1", 1), NODE, 1);
