@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use wshub_hub::Publication;
 use wshub_hub::members::Incarnation;
@@ -169,6 +170,8 @@ pub fn passing(id: &str, publication: &Publication) -> Vec<u8> {
 pub fn read_passing(bytes: &[u8]) -> Option<Publication> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, data) = text.split_once('\n')?;
+    // Anybody may say something there, and what is no JSON would be none to clients, either.
+    serde_json::from_str::<IgnoredAny>(data).ok()?;
     match read_what(head, data)? {
         What::Message(id, mut publication) => {
             publication.publish.id = MessageId::parse(&id).ok();
@@ -254,4 +257,23 @@ fn read_what(head: &str, data: &str) -> Option<What> {
         except: SessionId::parse(&head.x),
     };
     Some(What::Message(head.i.into_owned(), Box::new(publication)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_is_taken_only_with_data_that_clients_can_read() {
+        let said =
+            |data: &str| read_passing(format!("{{\"k\":\"b\",\"i\":\"x\"}}\n{data}").as_bytes());
+        let deep = format!("{}1{}", "[".repeat(127), "]".repeat(127));
+        for data in ["1e999", r#""\ud800""#, "{\"a\": [1,\n 2]}", &deep] {
+            let heard = said(data).unwrap_or_else(|| panic!("{data} is passed over"));
+            assert_eq!(&*heard.publish.data, data);
+        }
+        for data in ["", "hi", "1 2", "{", "1}"] {
+            assert!(said(data).is_none(), "{data} is passed on");
+        }
+    }
 }

@@ -47,6 +47,16 @@ const LASTING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Broken(pub(super) String);
 
+impl Broken {
+    /// The same with the address of the Redis, for whoever reads it alone.
+    fn at(self, address: &str) -> Self {
+        if self.0.contains(address) {
+            return self;
+        }
+        Self(format!("Redis at {address} can't be used: {}", self.0))
+    }
+}
+
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -114,7 +124,8 @@ impl Session {
     /// # Errors
     /// Why that can't be.
     pub async fn start(&mut self) -> Result<Connected, Broken> {
-        let mut connected = self.connect().await?;
+        let connected = self.connect().await;
+        let mut connected = connected.map_err(|broken| broken.at(self.source.address()))?;
         let commands = &mut connected.commands;
         for warning in self.source.warnings(commands).await {
             tracing::warn!("{warning}");
