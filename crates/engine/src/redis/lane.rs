@@ -113,6 +113,8 @@ pub struct Look {
     pub wanted: Wanted,
     /// It has the log give it all behind a place, so it doesn't go on from the end.
     pub resumes: bool,
+    /// How many messages an earlier look found to be missed: Redis has told that once.
+    pub missed: u64,
     /// When it asked, in milliseconds of the node's time.
     pub asked_ms: u64,
 }

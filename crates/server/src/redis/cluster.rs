@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -290,6 +289,7 @@ impl Cluster {
                 // The log has moved on beyond what was found, or beyond the place from which it was to be given: it is
                 // to be found again, and who goes on from behind it is to be remembered there.
                 look.resumes = resumes_at.is_some();
+                look.missed += looked.found.missed;
                 lock(&self.lane).look(look);
                 self.wake.notify_one();
                 continue;
@@ -298,8 +298,10 @@ impl Cluster {
                 shard,
                 token,
                 wanted,
+                missed,
                 ..
             } = look;
+            looked.found.missed += missed;
             if let Some(seen) = resumes_at {
                 let places = looked.take_received(&wanted, seen);
                 if !places.is_empty() {
@@ -410,6 +412,7 @@ impl Engine for Cluster {
                 token,
                 wanted,
                 resumes,
+                missed: 0,
                 asked_ms: now.elapsed_ms,
             });
             drop(lane);

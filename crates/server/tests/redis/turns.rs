@@ -164,6 +164,7 @@ fn look(user: &str) -> Look {
         token: Token::from_number(1),
         wanted: wanted(user),
         resumes: false,
+        missed: 0,
         asked_ms: 0,
     }
 }

@@ -103,9 +103,11 @@ fn who_can_be_given_nothing_from_their_place_any_more_is_looked_up_as_going_on_f
     let (now, inboxes) = (world.cluster.clock.now(), &*world.cluster.inboxes);
     lock(&world.cluster.tail).go_on_from(now, (epoch(2), place(2, 1) - 1), reason, inboxes);
     world.reads(1);
-    world.cluster.looked(look, Box::default(), looked_at);
+    let mut looked = Looked::default();
+    looked.found.missed = 3;
+    world.cluster.looked(look, looked.into(), looked_at);
     world.cluster.let_in();
     let again = world.looks();
-    assert_eq!(again.len(), 1);
+    assert_eq!((again.len(), again[0].missed), (1, 3));
     assert!(!again[0].resumes, "it is remembered as told to go on");
 }
