@@ -11,10 +11,14 @@ use wshub_hub::message::{Describe, Description};
 use wshub_hub::{Item, Post, shard_of};
 use wshub_protocol::{RoomId, UserId};
 
-use super::cluster::{Cluster, lock};
+use super::cluster::{Cluster, Peer, lock};
 
 /// The most bytes of an answer; beyond them the rooms are left out.
 const ANSWER_BYTES: usize = 1 << 20;
+/// A node's name is no longer.
+const NAME_BYTES: usize = 64;
+/// Nodes that are believed to be there by their word alone.
+const MOST_PEERS: usize = 1_000;
 /// Questions that may be open at once.
 const MOST_OPEN: usize = 1_000;
 
@@ -67,7 +71,12 @@ enum Said {
         connections: Vec<Told>,
     },
     /// Somebody is there.
-    Here,
+    Here {
+        /// Which node.
+        node: String,
+        /// How it goes by.
+        name: String,
+    },
 }
 
 /// A node's questions that have no answer yet.
@@ -114,8 +123,11 @@ impl Drop for Answers {
 }
 
 /// What a node says now and then, so that the others know that their channel is open.
-pub(super) fn here() -> Vec<u8> {
-    written(&Said::Here)
+pub(super) fn here(cluster: &Cluster) -> Vec<u8> {
+    written(&Said::Here {
+        node: node_name(cluster.incarnation()),
+        name: cluster.name.clone(),
+    })
 }
 
 fn written(said: &Said) -> Vec<u8> {
@@ -182,7 +194,19 @@ impl Cluster {
                     }
                 }
             }
-            Ok(Said::Here) => {}
+            Ok(Said::Here { node, name }) => {
+                let Some(node) = node_of(&node) else {
+                    return false;
+                };
+                // One that has just come is asked before its lease was seen. Once a second only leases count.
+                let mut peers = lock(&self.peers);
+                if peers.len() < MOST_PEERS && name.len() <= NAME_BYTES {
+                    peers.entry(node).or_insert_with(|| Peer {
+                        name,
+                        ..Peer::default()
+                    });
+                }
+            }
             Err(_) => return false,
         }
         true

@@ -128,7 +128,7 @@ impl Leases {
                         .for_each(|node| lock(&cluster.lane).end_node(node));
                     self.sweep(cluster, &mut commands).await?;
                 }
-                lock(&cluster.lane).say(asking::here());
+                lock(&cluster.lane).say(asking::here(cluster));
                 cluster.wake.notify_one();
                 Ok(())
             };

@@ -12,7 +12,7 @@ use super::*;
 const NODE: Incarnation = 7;
 
 struct World {
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
     _poll: Poll,
 }
 
@@ -54,7 +54,7 @@ impl World {
         let cluster = Cluster::new(tail, inboxes, Clock::start(), terms, ("n1", 1), NODE, 1);
         cluster.is_back();
         Self {
-            cluster,
+            cluster: Arc::new(cluster),
             _poll: poll,
         }
     }
@@ -110,4 +110,18 @@ fn who_can_be_given_nothing_from_their_place_any_more_is_looked_up_as_going_on_f
     let again = world.looks();
     assert_eq!((again.len(), again[0].missed), (1, 3));
     assert!(!again[0].resumes, "it is remembered as told to go on");
+}
+
+#[test]
+fn a_node_is_asked_as_soon_as_it_says_that_it_is_there() {
+    let world = World::new();
+    let here = br#"{"say":"here","node":"0000000000000002","name":"n2"}"#;
+    assert!(world.cluster.hear(here));
+    let nodes = world.cluster.nodes().into_iter();
+    assert_eq!(
+        nodes.map(|node| node.name).collect::<Vec<_>>(),
+        ["n1", "n2"]
+    );
+    let answers = world.cluster.ask(&user("ann")).unwrap();
+    assert_eq!(answers.missing(), ["n2"], "until it has answered");
 }
