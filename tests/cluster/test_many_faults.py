@@ -3,10 +3,12 @@
 import random
 import time
 
+import pytest
 from faults import ALWAYS, LONG, ask_redis, for_a_while, under_load, until_ready
 from wire_tap import WireTap
 
 
+@pytest.mark.timeout(600 if LONG else 120)
 def test_nodes_redis_and_the_network_fail_by_turns(start_cluster):
     taps = []
 
