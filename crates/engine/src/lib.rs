@@ -6,6 +6,8 @@
 pub mod memory;
 pub mod redis;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use wshub_hub::question::Question;
 use wshub_hub::queues::QueueCounts;
 use wshub_hub::resume::Wanted;
@@ -13,6 +15,11 @@ use wshub_hub::{Now, Outcome, Publication, Receipts, Refused, Token};
 use wshub_protocol::{ErrorCode, UserId};
 
 pub use memory::Memory;
+
+/// Locks; what a thread that panicked left is as good as anything else.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(crate) const REUSED: Refused = Refused {
     code: ErrorCode::IdReused,

@@ -2,7 +2,7 @@
 //! the ids it remembers.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use wshub_hub::dedupe::{Dedupe, DedupeLimits, Fingerprint, Seen};
 use wshub_hub::message::Published;
@@ -13,7 +13,7 @@ use wshub_hub::{Now, Outcome, Post, Publication, Receipts, Refused, Tail, Token}
 use wshub_protocol::client_message::Target;
 use wshub_protocol::{ErrorCode, UserId};
 
-use crate::{Engine, EngineState, NO_ROOM_FOR_IDS, REUSED, Tell};
+use crate::{Engine, EngineState, NO_ROOM_FOR_IDS, REUSED, Tell, lock};
 
 /// How many messages are appended before others may have the log: some 20 µs.
 const APPENDED_AT_ONCE: usize = 64;
@@ -41,10 +41,6 @@ struct Store {
     dedupe: Dedupe,
     queues: Queues,
     duplicates: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<S, P: Post<S>> Memory<S, P> {

@@ -1,7 +1,7 @@
 //! What a node wants of Redis and hasn't said yet. Anybody may put something in; one takes it out, a turn at a time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use wshub_hub::members::Incarnation;
 use wshub_hub::message::OUTCOME_UNKNOWN;
@@ -9,8 +9,9 @@ use wshub_hub::resume::Wanted;
 use wshub_hub::tail::Change;
 use wshub_hub::{Now, Outcome, Publication, Receipts, Refused, Token};
 use wshub_protocol::ErrorCode;
+use wshub_protocol::client_message::Target;
 
-use crate::Tell;
+use crate::{Tell, lock};
 
 /// How long a publisher waits for an answer, in milliseconds.
 pub const ANSWER_MS: u64 = 1_900;
@@ -61,7 +62,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Tells the outcome; the first one counts.
     pub(crate) fn tell(&self, outcome: Outcome) {
-        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(&self.batch);
         if batch.tell.is_none() || batch.outcomes[self.at].is_some() {
             return;
         }
@@ -94,7 +95,6 @@ impl Publish {
     }
 
     fn weight(&self) -> usize {
-        use wshub_protocol::client_message::Target;
         match &self.publication.publish.target {
             Target::Users(users) => 1 + users.len(),
             Target::Everybody | Target::Room(_) => 1,

@@ -1,6 +1,7 @@
 //! The turns of a node: one at a time, each with its number, sent again as it is until it is answered.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 use wshub_hub::members::Incarnation;
 use wshub_hub::message::{Kind, Published};
@@ -13,7 +14,7 @@ use super::lane::{AWAY, Lane, Look, Publish, Wishes, nobody_knows};
 use super::looking::Looked;
 use super::reply::Reply;
 use super::turn::{Call, Opening, Terms};
-use crate::{NO_ROOM_FOR_IDS, REUSED};
+use crate::{NO_ROOM_FOR_IDS, REUSED, lock};
 
 const LATE: Refused = Refused {
     code: ErrorCode::Unavailable,
@@ -128,17 +129,9 @@ impl Turns {
     }
 
     /// The call to send: the one that has no answer yet, or else the next; none where nothing is to be said.
-    pub fn next(
-        &mut self,
-        epoch: Epoch,
-        dropped: u64,
-        lane: &std::sync::Mutex<Lane>,
-    ) -> Option<&Call> {
+    pub fn next(&mut self, epoch: Epoch, dropped: u64, lane: &Mutex<Lane>) -> Option<&Call> {
         if self.under_way.is_none() {
-            let wishes = lane
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .take();
+            let wishes = lock(lane).take();
             if wishes.is_empty() {
                 return None;
             }
@@ -204,12 +197,7 @@ impl Turns {
     }
 
     /// Takes Redis' answer to the turn under way.
-    pub fn answered(
-        &mut self,
-        now: Now,
-        reply: &Reply,
-        lane: &std::sync::Mutex<Lane>,
-    ) -> Vec<Heard> {
+    pub fn answered(&mut self, now: Now, reply: &Reply, lane: &Mutex<Lane>) -> Vec<Heard> {
         let Some(under_way) = self.under_way.take() else {
             return Vec::new();
         };
@@ -245,7 +233,7 @@ impl Turns {
         (end, redis_ms): (u64, u64),
         answers: &[Reply],
         call: &Call,
-        lane: &std::sync::Mutex<Lane>,
+        lane: &Mutex<Lane>,
     ) -> Vec<Heard> {
         debug_assert_eq!(answers.len(), call.parts());
         let epoch = std::str::from_utf8(&call.args[1]).ok().and_then(read_epoch);
@@ -299,9 +287,7 @@ impl Turns {
         // It comes last: whoever hears it may go no further, and a look that nobody hears of is never answered.
         heard.extend(refused.map(Heard::Refused));
         if !back.is_empty() {
-            lane.lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .put_back(back);
+            lock(lane).put_back(back);
         }
         heard
     }
@@ -370,7 +356,7 @@ impl Turns {
 
     /// Redis answered the turn with an error. `surely` says that it is one that comes before anything is done; whether
     /// the turn was done when it was sent before nobody knows even then.
-    pub fn refused(&mut self, surely: bool, lane: &std::sync::Mutex<Lane>) {
+    pub fn refused(&mut self, surely: bool, lane: &Mutex<Lane>) {
         if let Some(under_way) = self.under_way.take() {
             undone(under_way.wishes, surely && under_way.sent == 1, lane);
         }
@@ -427,7 +413,7 @@ fn is_refused(answer: Option<&[Reply]>, words: &mut Option<String>) -> bool {
 }
 
 /// A turn wasn't done, or nobody knows whether it was: its messages are told so, the rest is harmless to say again.
-fn undone(wishes: Wishes, surely: bool, lane: &std::sync::Mutex<Lane>) {
+fn undone(wishes: Wishes, surely: bool, lane: &Mutex<Lane>) {
     if surely {
         for publish in &wishes.publishes {
             publish.ticket.tell(Err(AWAY));
@@ -435,7 +421,5 @@ fn undone(wishes: Wishes, surely: bool, lane: &std::sync::Mutex<Lane>) {
     } else {
         nobody_knows(&wishes.publishes);
     }
-    lane.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .put_back(wishes);
+    lock(lane).put_back(wishes);
 }
