@@ -18,6 +18,17 @@ pub struct Epoch {
     pub random: u64,
 }
 
+impl Epoch {
+    /// The offset of an entry of this life in a log that several nodes share, where entries count from 1.
+    #[must_use]
+    pub fn offset(self, number: u64) -> Offset {
+        Offset {
+            major: self.ordinal.into(),
+            minor: number,
+        }
+    }
+}
+
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:x}", self.ordinal, self.random)

@@ -11,7 +11,7 @@ use wshub_hub::resume::Wanted;
 use wshub_hub::tail::fresh_id;
 use wshub_hub::{Message, Now, Publication};
 use wshub_protocol::client_message::{Target, parse_publish};
-use wshub_protocol::{Cursor, SessionId, UserId, server_message};
+use wshub_protocol::{Cursor, Offset, SessionId, UserId, server_message};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -131,7 +131,7 @@ impl Looked {
 
     /// Takes out what a client that has seen `place` has surely seen, and says which places those are: it is a receipt.
     pub fn take_received(&mut self, wanted: &Wanted, place: u64) -> Vec<u64> {
-        let number = place & ((1 << 40) - 1);
+        let number = Offset::at(place).minor;
         let proof = wanted.handed.filter(|session| {
             !wanted.acks && !self.told_more && !self.told.contains(&(*session, number))
         });

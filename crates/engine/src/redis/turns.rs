@@ -7,7 +7,7 @@ use wshub_hub::members::Incarnation;
 use wshub_hub::message::{Kind, Published};
 use wshub_hub::queues::QueueCounts;
 use wshub_hub::{Now, Outcome, Refused};
-use wshub_protocol::{Cursor, Epoch, ErrorCode, Offset};
+use wshub_protocol::{Cursor, Epoch, ErrorCode};
 
 use super::entry::{self, read_epoch};
 use super::lane::{AWAY, Lane, Look, Publish, Wishes, nobody_knows};
@@ -265,11 +265,7 @@ impl Turns {
             publish.ticket.tell(outcome);
         }
         wishes.receipts.iter().for_each(|_| _ = answers.next());
-        let place = Offset {
-            major: epoch.ordinal.into(),
-            minor: end,
-        }
-        .place();
+        let place = epoch.offset(end).place();
         let mut heard = Vec::with_capacity(wishes.looks.len());
         for look in wishes.looks {
             let Some(look) = look else {
@@ -327,14 +323,10 @@ impl Turns {
         }
         match word {
             "new" => {
-                let offset = Offset {
-                    major: epoch.ordinal.into(),
-                    minor: with.map_or(0, Reply::number),
-                };
                 let cursor = Cursor {
                     epoch,
                     partition: 0,
-                    offset,
+                    offset: epoch.offset(with.map_or(0, Reply::number)),
                 };
                 published(Some(cursor), false)
             }

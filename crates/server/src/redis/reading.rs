@@ -66,14 +66,10 @@ struct Place<'a> {
 impl Reader {
     /// A reading that begins with the first entry of the log's life.
     pub(super) fn new(epoch: Epoch) -> Self {
-        let first = Offset {
-            major: epoch.ordinal.into(),
-            minor: 1,
-        };
         Self {
             reached: Reached {
                 epoch,
-                place: first.place() - 1,
+                place: epoch.offset(1).place() - 1,
                 print: None,
             },
             is_new: true,
@@ -281,11 +277,7 @@ pub(super) async fn look_at_log(
         .query_async(commands)
         .await?;
     Ok(Found {
-        end: Offset {
-            major: reached.epoch.ordinal.into(),
-            minor: end.unwrap_or(0),
-        }
-        .place(),
+        end: reached.epoch.offset(end.unwrap_or(0)).place(),
         print: list_of(&own).first().map(|own| print_of(raw_of(own).1)),
         first: list_of(&first)
             .first()
