@@ -18,7 +18,7 @@ use crate::message::{Frame, Item, Kind, Message, Post, Publication, Published};
 use crate::placement::{ShardSet, shard_of};
 use crate::question::{Admission, Caught, Joining, Question, USERS_TOLD};
 use crate::queues::Found;
-use crate::resume::{Entrance, Wanted};
+use crate::resume::{Barred, Entrance, Wanted};
 use crate::roster::{Entered, News, Roster};
 use crate::shard::Token;
 use crate::time::Now;
@@ -157,8 +157,7 @@ impl Tail {
         publication: Publication,
         post: &impl Post<S>,
     ) -> (Published, Arc<Message>) {
-        let id = publication.publish.id.as_ref();
-        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
+        let id = self.id_of(now, &publication);
         let message = self.keep_message(now, now.unix_seconds(), &id, publication, post);
         let published = Published {
             id,
@@ -204,8 +203,7 @@ impl Tail {
         publication: Publication,
         post: &impl Post<S>,
     ) -> Published {
-        let id = publication.publish.id.as_ref();
-        let id = id.map_or_else(|| self.fresh_id(now), |id| id.as_str().to_owned());
+        let id = self.id_of(now, &publication);
         self.post_message(now.unix_seconds(), &id, publication, None, post);
         Published {
             id,
@@ -320,11 +318,7 @@ impl Tail {
         }
         let pending = waiting.len();
         waiting.truncate(waiting.partition_point(|message| message.place() <= place));
-        let rooms = wanted
-            .rooms
-            .into_iter()
-            .map(|room| room.map(|id| self.enter_room(shard, &id, &wanted.user, false, post)));
-        let rooms = rooms.collect();
+        let rooms = self.enter_rooms(shard, wanted.rooms, &wanted.user, post);
         let entrance = Entrance {
             user: wanted.user,
             end: self.end(),
@@ -379,6 +373,19 @@ impl Tail {
             ..Admission::plain(room, user, self.end(), members)
         };
         post.post(shard, Item::Join(token, Box::new(admission)));
+    }
+
+    /// Has a user of a shard be in the rooms that a connection wanted as it came.
+    fn enter_rooms<S>(
+        &mut self,
+        shard: usize,
+        rooms: Vec<Result<RoomId, Barred>>,
+        user: &UserId,
+        post: &impl Post<S>,
+    ) -> Vec<Result<(RoomId, u32), Barred>> {
+        let enter =
+            |room: Result<RoomId, _>| room.map(|id| self.enter_room(shard, &id, user, false, post));
+        rooms.into_iter().map(enter).collect()
     }
 
     /// Has a user of a shard be in a room, and tells those who asked if they weren't; how many are in it now.
@@ -472,7 +479,11 @@ impl Tail {
         }
     }
 
-    fn fresh_id(&mut self, now: Now) -> String {
+    /// The publisher's id, or one that is given.
+    fn id_of(&mut self, now: Now, publication: &Publication) -> String {
+        if let Some(id) = &publication.publish.id {
+            return id.as_str().to_owned();
+        }
         let mut random = [0; 10];
         self.random.fill(&mut random);
         fresh_id(now, &random)

@@ -1,14 +1,12 @@
 //! A tail that follows a log which several nodes share: what another has put into it is read here, entry by entry, and
 //! each takes the place behind the one before.
 
-use std::sync::Arc;
-
 use wshub_protocol::server_message::{PresenceEvent, ResetReason};
 use wshub_protocol::{After, Epoch, RoomId, UserId};
 
 use super::Tail;
 use crate::members::Incarnation;
-use crate::message::{Item, Message, Post, Publication};
+use crate::message::{Item, Post, Publication};
 use crate::resume::{Entrance, Wanted};
 use crate::shard::Token;
 use crate::time::Now;
@@ -41,8 +39,8 @@ impl Tail {
         id: &str,
         publication: Publication,
         post: &impl Post<S>,
-    ) -> Arc<Message> {
-        self.keep_message(stamp.at, stamp.unix_seconds, id, publication, post)
+    ) {
+        self.keep_message(stamp.at, stamp.unix_seconds, id, publication, post);
     }
 
     /// The next entry of the log says nothing to clients.
@@ -157,11 +155,8 @@ impl Tail {
             Some(After::Places(cursors)) if cursors.len() == 1 => cursors[0],
             _ => self.cursor(0),
         };
-        let rooms = wanted.rooms.into_iter();
-        let rooms =
-            rooms.map(|room| room.map(|id| self.enter_room(shard, &id, &wanted.user, false, post)));
         let entrance = Entrance {
-            rooms: rooms.collect(),
+            rooms: self.enter_rooms(shard, wanted.rooms, &wanted.user, post),
             user: wanted.user,
             end: self.end(),
             cursor,
