@@ -7,6 +7,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use wshub_engine::redis::turn::Terms;
 use wshub_engine::redis::{Keys, SWEEP, entry, node_name};
 use wshub_hub::members::Incarnation;
 
@@ -148,10 +149,7 @@ impl Leases {
         cluster: &Cluster,
         commands: &mut MultiplexedConnection,
     ) -> Result<(), Broken> {
-        let (terms, now_ms) = {
-            let turns = lock(&cluster.turns);
-            (turns.terms().clone(), turns.redis_ms(cluster.clock.now()))
-        };
+        let (terms, now_ms) = terms_now(cluster);
         let index = self.keys.queues();
         let is_full = lock(&cluster.held).1 > terms.queues.total_bytes;
         let users: Vec<String> = if is_full {
@@ -209,10 +207,7 @@ impl Leases {
             .filter_map(|(name, said)| Some((text(name)?, text(said)?)))
             .collect();
         let number = |name: &str| book.get(name).and_then(|text| text.parse::<i64>().ok());
-        let (terms, now_ms) = {
-            let turns = lock(&cluster.turns);
-            (turns.terms().clone(), turns.redis_ms(cluster.clock.now()))
-        };
+        let (terms, now_ms) = terms_now(cluster);
         let first = now_ms.saturating_sub(terms.id_ms) / MINUTE_MS;
         let minutes = book.keys().filter_map(|name| {
             let minute = name.strip_prefix("ids:")?.parse::<u64>().ok()?;
@@ -299,6 +294,7 @@ impl Leases {
         nodes.sort_unstable();
         nodes.dedup();
         let mut asking = redis::cmd("MGET");
+        // There is always one to ask for, also where no node stands in the book.
         asking.arg(self.keys.lease(&node_name(cluster.incarnation())));
         for &node in &nodes {
             asking.arg(self.keys.lease(&node_name(node)));
@@ -316,6 +312,12 @@ impl Leases {
         *lock(&cluster.peers) = peers;
         Ok(dead)
     }
+}
+
+/// What is the same in all turns, and what Redis' clock shows.
+fn terms_now(cluster: &Cluster) -> (Terms, u64) {
+    let turns = lock(&cluster.turns);
+    (turns.terms().clone(), turns.redis_ms(cluster.clock.now()))
 }
 
 /// Asks all of it; there is none in place of what a Redis without memory refuses.

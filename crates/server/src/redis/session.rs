@@ -278,8 +278,9 @@ impl Session {
                 None => self.begin(commands, None, 0).await?,
             };
             members::load(&self.cluster, &self.keys, commands).await?;
-            lock(&self.cluster.tail).start_from(epoch, Reader::new(epoch).reached.place);
-            self.reader = Some(Reader::new(epoch));
+            let reader = Reader::new(epoch);
+            lock(&self.cluster.tail).start_from(epoch, reader.reached.place);
+            self.reader = Some(reader);
             return Ok(());
         };
         let reached = reader.reached;

@@ -6,7 +6,8 @@
 -- those.
 --
 -- Answers {word, Redis' time in milliseconds, the log's end, answers of the parts, what was pushed, received, expired and
--- pushed out}; the word is "done", "epoch" (with the log's epoch in place of the answers) or "stale". A turn that was done before answers what it answered then.
+-- pushed out}; the word is "done", "epoch" (with the log's epoch in place of the answers) or "stale". A turn that was done
+-- before answers what it answered then.
 
 local log, meta, lane, index, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local key, arg = 5, 6
@@ -68,6 +69,9 @@ local function settle(account, waits, known)
   return bytes
 end
 
+-- The bytes of a queue's entry that its account counts: what other programs put there it doesn't.
+local function counted_bytes(entry) return string.sub(entry, 1, 11) == '{"cursor":"' and #entry or 0 end
+
 local function keep(account, waits, bytes)
   redis.pcall('HSET', account, 'waits', string.format('%d', waits), 'bytes', string.format('%.0f', bytes))
   redis.call('PEXPIRE', account, DAY)
@@ -79,9 +83,7 @@ local function push(queue, account, known, user, entry)
   queued_bytes = queued_bytes + #entry
   local out = 0
   while waits > 1 and (waits > most or bytes > most_bytes) do
-    local gone = redis.call('LPOP', queue)
-    -- What other programs put there was never counted.
-    local counted = string.sub(gone, 1, 11) == '{"cursor":"' and #gone or 0
+    local counted = counted_bytes(redis.call('LPOP', queue))
     waits, bytes, out = waits - 1, bytes - counted, out + 1
     queued_bytes = queued_bytes - counted
   end
@@ -214,7 +216,7 @@ local function within_bounds(queue, waits, bytes)
   if out > 0 then redis.call('LTRIM', queue, -most, -1) end
   local all, sizes, total, counted = redis.call('LRANGE', queue, 0, -1), {}, 0, 0
   for n = 1, #all do
-    sizes[n] = string.sub(all[n], 1, 11) == '{"cursor":"' and #all[n] or 0
+    sizes[n] = counted_bytes(all[n])
     total, counted = total + #all[n], counted + sizes[n]
   end
   local first = 1
@@ -290,7 +292,7 @@ end
 
 local answers, kept = {}, {}
 while arg < #ARGV do
-  local letter, from_key, from_arg = next_arg(), nil, nil
+  local letter = next_arg()
   local at = #answers + 1
   if before and letter ~= 'q' then
     -- It was done: what belongs to it is passed over, and the answer is the one of then.
