@@ -213,14 +213,7 @@ mod tests {
 
     /// One message for everybody at place 1, which two connections saw, and one for users at place 2.
     fn hall() -> (Hall, Log, u64) {
-        let run = "t".to_owned();
-        let script = Script {
-            run,
-            seed: 1,
-            users: 9,
-            rooms: 2,
-        };
-        let mut hall = Hall::new(script, 1);
+        let mut hall = Hall::new(Script::small(), 1);
         let mut said: Vec<Message> = (0..9).map(|_| hall.say(0)).collect();
         said.retain(|&m| {
             !matches!(

@@ -170,14 +170,7 @@ mod tests {
 
     #[test]
     fn a_message_is_said_until_it_is_acknowledged_once_and_the_last_one_is_for_everybody() {
-        let run = "t".to_owned();
-        let script = Script {
-            run,
-            seed: 1,
-            users: 9,
-            rooms: 2,
-        };
-        let (mut hall, mut sayings) = (Hall::new(script, 1), Sayings::of(0));
+        let (mut hall, mut sayings) = (Hall::new(Script::small(), 1), Sayings::of(0));
         hall.budget = 2;
         while sayings.next(&mut hall).is_some() {}
         acknowledged(&mut sayings, &mut hall, 1, false);

@@ -40,6 +40,17 @@ pub struct Script {
 }
 
 impl Script {
+    /// A small cast, for tests.
+    #[cfg(test)]
+    pub(crate) fn small() -> Self {
+        Self {
+            run: "t".to_owned(),
+            seed: 1,
+            users: 9,
+            rooms: 2,
+        }
+    }
+
     /// Who is to hear a message. The lower of two throws decides, so that there are busy users and rooms and quiet ones.
     pub fn target(&self, message: Message) -> Target {
         if message.number.is_multiple_of(ROUND) {

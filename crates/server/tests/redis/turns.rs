@@ -125,6 +125,13 @@ impl Speaker {
         told
     }
 
+    /// How many bytes Redis may take; 0 is as many as it likes.
+    fn limits_memory(&mut self, bytes: u64) {
+        let mut limit = redis::cmd("CONFIG");
+        limit.arg("SET").arg("maxmemory").arg(bytes);
+        let () = limit.query(&mut self.redis).unwrap();
+    }
+
     /// Takes one turn.
     fn turn(&mut self) -> Vec<Heard> {
         let call = self
@@ -400,9 +407,7 @@ fn a_redis_without_memory_refuses_messages_and_still_takes_receipts() {
     let mut node = book.node(1);
     node.publishes(&[r#"{"type":"user","target_ids":["ann"],"data":1}"#]);
     let waiting = places(&node.looks("ann"));
-    let mut limit = redis::cmd("CONFIG");
-    limit.arg("SET").arg("maxmemory").arg(1);
-    let () = limit.query(&mut node.redis).unwrap();
+    node.limits_memory(1);
     let outcomes = node.publishes(&[r#"{"type":"broadcast","data":2}"#]);
     assert_eq!(code(&outcomes[0]), ErrorCode::Unavailable);
     assert_eq!(texts(&node.looks("ann")), ["1"]);
@@ -410,9 +415,7 @@ fn a_redis_without_memory_refuses_messages_and_still_takes_receipts() {
     node.turn();
     assert_eq!(node.looks("ann").found.waiting.len(), 0);
     assert_eq!(node.log(), 1);
-    let mut limit = redis::cmd("CONFIG");
-    limit.arg("SET").arg("maxmemory").arg(0);
-    let () = limit.query(&mut node.redis).unwrap();
+    node.limits_memory(0);
     assert!(node.publishes(&[r#"{"type":"broadcast","data":3}"#])[0].is_ok());
 }
 
@@ -533,9 +536,7 @@ fn an_account_of_another_type_holds_up_no_turn() {
 fn a_look_is_answered_before_the_news_that_redis_takes_nothing() {
     let book = Book::open();
     let mut node = book.node(1);
-    let mut limit = redis::cmd("CONFIG");
-    limit.arg("SET").arg("maxmemory").arg(1);
-    let () = limit.query(&mut node.redis).unwrap();
+    node.limits_memory(1);
     let _told = node.asks(&[r#"{"type":"broadcast","data":1}"#]);
     node.lane.lock().unwrap().look(look("ann"));
     let heard = node.turn();
@@ -568,9 +569,7 @@ fn a_redis_without_memory_remembers_who_was_told_to_go_on() {
     let book = Book::open();
     let mut node = book.node(1);
     node.publishes(&[r#"{"type":"user","target_ids":["ann"],"data":1}"#]);
-    let mut limit = redis::cmd("CONFIG");
-    limit.arg("SET").arg("maxmemory").arg(1);
-    let () = limit.query(&mut node.redis).unwrap();
+    node.limits_memory(1);
     let seen = places(&node.looks("ann"))[0];
     let mut resuming = wanted("ann");
     resuming.handed = Some(resuming.session);
