@@ -6,7 +6,8 @@ import uuid
 import pytest
 from local_cluster import Cluster
 from node import Api
-from people import Person
+
+pytest_plugins = ["guests"]
 
 
 class Hub(Api):
@@ -50,27 +51,6 @@ def shared(tmp_path_factory):
 @pytest.fixture
 def hubs(shared):
     return shared.hubs
-
-
-@pytest.fixture
-def fresh():
-    """Names of this test's own."""
-    mark = uuid.uuid4().hex[:8]
-    return lambda name: f"{name}-{mark}"
-
-
-@pytest.fixture
-def join_hub():
-    """Connects people to a node; each has heard `connected`."""
-    with contextlib.ExitStack() as connections:
-
-        def join(hub, user, **options):
-            person = Person(hub, user, **options)
-            connections.callback(person.close)
-            person.connected = person.hear("connected")
-            return person
-
-        yield join
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """What the tests stand on: a node that many share, nodes of one's own, and people who leave."""
 
 import contextlib
-import uuid
 
 import pytest
 from node import Node
-from people import Person
 from terminal import Typed
 from wire import Wire
+
+pytest_plugins = ["guests"]
 
 
 @pytest.fixture(scope="session")
@@ -35,27 +35,6 @@ def start():
             return started
 
         yield start_node
-
-
-@pytest.fixture
-def fresh():
-    """Names of this test's own: what one left in a queue is no other test's business."""
-    mark = uuid.uuid4().hex[:8]
-    return lambda name: f"{name}-{mark}"
-
-
-@pytest.fixture
-def join_hub():
-    """Connects people to a node; each has heard `connected`."""
-    with contextlib.ExitStack() as connections:
-
-        def join(node, user, **options):
-            person = Person(node, user, **options)
-            connections.callback(person.close)
-            person.connected = person.hear("connected")
-            return person
-
-        yield join
 
 
 @pytest.fixture
